@@ -1,0 +1,1 @@
+"""The log that proves what was decided: chained records, durable in groups, verifiable."""

@@ -1,0 +1,1 @@
+"""Linking accounts: sightings in, a versioned index of what they share out."""

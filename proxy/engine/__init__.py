@@ -1,0 +1,1 @@
+"""Plan, judge, settle: plain functions over frozen values."""

@@ -1,0 +1,89 @@
+"""An exchange on its way in: what arrived, and what it asks for."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Dialect(StrEnum):
+    """The protocol a caller speaks, and in which it is answered."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+
+
+class BodyKind(StrEnum):
+    """How far a surface's request body is read."""
+
+    NONE = "none"  # no body that matters (GET, DELETE, lists)
+    JSON = "json"  # read whole, before the decision
+    OPAQUE = "opaque"  # streamed through unread (multipart uploads, audio)
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """One family of paths of the model API. `name` is what rules and metrics call it."""
+
+    name: str  # "chat.completions", "messages", "files" …
+    dialect: Dialect
+    body: BodyKind
+    generates: bool  # whether an exchange on it uses tokens
+
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One request as it reached the edge: bytes and addresses, nothing interpreted.
+
+    `path` is percent-encoded as sent and has no query; `query` is raw, without its `?`.
+    `headers` keep their order and case. `client_ip` and `ja4` are what the edge believes after
+    it has applied its list of trusted peers. `named_account` and `named_key` are ids given by a
+    trusted front proxy or a recording in place of a credential. `body` is the decoded (never
+    compressed) JSON text, or None where the surface's body is not read.
+    """
+
+    id: str
+    at_ns: int
+    method: str
+    path: str
+    query: str
+    headers: Headers
+    client_ip: str | None
+    body: bytes | None = None
+    body_bytes: int = 0
+    ja4: str | None = None
+    named_account: str | None = None
+    named_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The text of a request as fingerprints read it. Never leaves the process."""
+
+    system: str = ""  # system prompt(s), joined by newlines
+    opening: str = ""  # the first user turn, or the whole prompt where there are no turns
+    latest: str = ""  # the last user turn
+    turns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks for, in one vocabulary for both dialects."""
+
+    model: str | None = None
+    stream: bool = False
+    stream_usage: bool = False  # the client itself asked for usage in its stream
+    max_output_tokens: int | None = None
+    choices: int = 1
+    input_tokens_estimate: int = 0
+    prompt: Prompt = Prompt()
+
+
+@dataclass(frozen=True, slots=True)
+class BadRequest:
+    """Why a request cannot be read: told to the caller with status 400 (or the given one)."""
+
+    message: str
+    param: str | None = None
+    status: int = 400

@@ -1,0 +1,62 @@
+"""What the rules want from the store for one exchange, and what the store answered."""
+
+from dataclasses import dataclass
+
+from proxy.model.verdict import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One amount to be counted against one limit.
+
+    `counter` is the identity of the count: (rule id, subject, algorithm, window), so an edited
+    limit keeps its count. A binding charge decides admission; a shadow charge only counts.
+    """
+
+    rule: str
+    counter: str
+    unit: Unit
+    amount: int
+    limit: int
+    window_s: int
+    binding: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Charges of one exchange. `take` is False when a static rule refused: look, count nothing."""
+
+    at_ns: int
+    charges: tuple[Charge, ...] = ()
+    take: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The count before this exchange, and when its window ends (Unix ns)."""
+
+    before: int
+    resets_at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """The store's answer, one reading for each charge of the plan, in its order.
+
+    `taken` says whether the charges were counted. `available` is False when the store could
+    not answer; there are no readings then.
+    """
+
+    readings: tuple[Reading, ...] = ()
+    taken: bool = False
+    available: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A change of one count after the true usage is known; negative gives back."""
+
+    counter: str
+    window_s: int
+    taken_at_ns: int  # the time of the reservation: it names the window to correct
+    delta: int

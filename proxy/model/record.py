@@ -1,0 +1,18 @@
+"""Entries of the audit log. Identities in them are keyed pseudonyms, never the raw ids."""
+
+from dataclasses import dataclass, field
+
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One entry before it is chained: `type` is decision, completion or admin.
+
+    `exchange` is the id the caller was given; `at_ns` is Unix nanoseconds; `fields` is JSON.
+    """
+
+    type: str
+    exchange: str
+    at_ns: int
+    fields: dict[str, Json] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""One exchange from arrival to record; the live gateway and replay both run it."""

@@ -1,0 +1,1 @@
+"""YAML text to checked, compiled rules, with a place for every error."""

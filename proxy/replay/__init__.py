@@ -1,0 +1,1 @@
+"""Recorded traffic through the same engine on the recording's clock."""

@@ -1,0 +1,1 @@
+"""gauger.yaml and the environment to checked settings, and the rooms put together."""

@@ -1,0 +1,1 @@
+"""Counters: taken all or none, corrected once the true usage is known."""

@@ -1,0 +1,1 @@
+"""Provider dialects: requests, responses and refusals in the caller's own protocol."""
