@@ -19,6 +19,28 @@ class BodyKind(StrEnum):
     OPAQUE = "opaque"  # streamed through unread (multipart uploads, audio)
 
 
+# What rules may name; wire's table of paths has exactly these, and `open` is a path that only
+# the configuration admits.
+SURFACE_NAMES = frozenset(
+    {
+        "chat.completions",
+        "responses",
+        "completions",
+        "embeddings",
+        "images",
+        "audio",
+        "moderations",
+        "files",
+        "batches",
+        "models",
+        "messages",
+        "messages.count_tokens",
+        "messages.batches",
+        "open",
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Surface:
     """One family of paths of the model API. `name` is what rules and metrics call it."""

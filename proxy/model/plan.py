@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from proxy.model.verdict import Unit
+from proxy.model.decision import RuleOutcome
+from proxy.model.verdict import Durability, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +22,26 @@ class Charge:
     window_s: int
     binding: bool
 
+    def fits(self, before: int) -> bool:
+        """Whether the limit has room for this charge after `before`; the one rule of admission."""
+        return before + self.amount <= self.limit
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Charges of one exchange. `take` is False when a static rule refused: look, count nothing."""
+    """What the rules want from the store for one exchange, and what static rules already said.
+
+    `take` is False when a static rule refused: the store only looks and counts nothing.
+    `durability` is the strictest class of the rules whose match holds. `input_tokens` is the
+    estimate that the charges rest on.
+    """
 
     at_ns: int
     charges: tuple[Charge, ...] = ()
+    outcomes: tuple[RuleOutcome, ...] = ()
     take: bool = True
+    input_tokens: int = 0
+    durability: Durability = Durability.BEFORE_ANSWER
 
 
 @dataclass(frozen=True, slots=True)

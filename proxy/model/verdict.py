@@ -31,10 +31,9 @@ class Mode(StrEnum):
 
 
 class OnMissing(StrEnum):
-    """What a rule does when a fact that it needs is not known."""
+    """What a rule does when a fact that it needs is not known: act as if it matched, or not act."""
 
-    DENY = "deny"
-    ALLOW = "allow"
+    APPLY = "apply"
     ABSTAIN = "abstain"
 
 

@@ -1,0 +1,269 @@
+"""Policy files to one policy set, or every fault of all of them at once."""
+
+import hashlib
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path as FilePath
+
+from proxy.model.exchange import SURFACE_NAMES, Dialect
+from proxy.model.verdict import Durability, Mode, OnMissing, Unit, Verdict
+from proxy.policy.checked import check
+from proxy.policy.countries import COUNTRIES
+from proxy.policy.match import Condition, Match, any_of, globbed, one_of
+from proxy.policy.problem import Problem, ProblemsError
+from proxy.policy.rules import (
+    FingerprintRule,
+    GeographyRule,
+    Limit,
+    PolicySet,
+    QuotaRule,
+)
+from proxy.policy.schema import (
+    FingerprintSpec,
+    GeographySpec,
+    MatchSpec,
+    PolicyFile,
+    QuotaSpec,
+    RuleSpec,
+    ValuesOrList,
+    duration_s,
+)
+from proxy.policy.yamlfile import Document, Path, parse
+
+SUBJECTS = {"account": "account.id", "key": "account.key", "organization": "account.organization"}
+SECTIONS = ("geography", "fingerprints", "quotas")
+
+
+def load(directory: FilePath) -> PolicySet:
+    """Compile every .yaml and .yml file in `directory`; ProblemsError names all faults."""
+    if not directory.is_dir():
+        message = "no such directory (policies are YAML files in a directory)"
+        raise ProblemsError([Problem(str(directory), 0, 0, message)])
+    files = sorted(p for p in directory.iterdir() if p.suffix in (".yaml", ".yml"))
+    if not files:
+        message = "no .yaml file in this directory, so there is no policy to apply"
+        raise ProblemsError([Problem(str(directory), 0, 0, message)])
+    texts: list[tuple[str, bytes]] = []
+    problems: list[Problem] = []
+    for path in files:
+        try:
+            texts.append((str(path), path.read_bytes()))
+        except OSError as error:
+            problems.append(Problem(str(path), 0, 0, f"cannot be read: {error.strerror}"))
+    return compile_texts(texts, problems)
+
+
+def compile_texts(
+    texts: Iterable[tuple[str, bytes]], problems: Iterable[Problem] = ()
+) -> PolicySet:
+    """Compile named YAML texts into one set; ProblemsError names all faults of all of them."""
+    return _Compiler(list(texts), list(problems)).compile()
+
+
+def digest_of(texts: Iterable[tuple[str, bytes]]) -> str:
+    """SHA-256 over the files' base names and contents, in the order of their names."""
+    digest = hashlib.sha256()
+    for name, text in sorted((FilePath(name).name, text) for name, text in texts):
+        digest.update(f"{len(name)}:{name}:{len(text)}:".encode())
+        digest.update(text)
+    return f"sha256:{digest.hexdigest()}"
+
+
+class _Compiler:
+    """One load. Faults gather in `problems`; a rule with a fault is left out."""
+
+    def __init__(self, texts: list[tuple[str, bytes]], problems: list[Problem]) -> None:
+        self.texts = texts
+        self.problems = problems
+        self.lists: dict[str, tuple[str, ...]] = {}
+        self.used_lists: set[str] = set()
+        self.places: dict[str, Problem] = {}
+
+    def compile(self) -> PolicySet:
+        parsed: list[tuple[Document, PolicyFile]] = []
+        for name, text in self.texts:
+            document = parse(name, text)
+            if document.data is None and not document.problems:
+                message = "the file is empty: write rules, or remove it"
+                document.problems.append(Problem(name, 0, 0, message))
+            spec = check(PolicyFile, document)
+            self.problems.extend(document.problems)
+            if spec:
+                parsed.append((document, spec))
+        for document, spec in parsed:
+            self._add_lists(document, spec)
+        for document, spec in parsed:
+            self._check_ids(document, spec)
+        quotas = [
+            self._quota(d, ("quotas", i), q) for d, f in parsed for i, q in enumerate(f.quotas)
+        ]
+        places = [
+            self._geography(d, ("geography", i), g)
+            for d, f in parsed
+            for i, g in enumerate(f.geography)
+        ]
+        prints = [
+            self._fingerprint(d, ("fingerprints", i), p)
+            for d, f in parsed
+            for i, p in enumerate(f.fingerprints)
+        ]
+        if self.problems:
+            raise ProblemsError(self.problems)
+        return PolicySet(
+            digest=digest_of(self.texts),
+            geography=tuple(places),
+            fingerprints=tuple(prints),
+            quotas=tuple(quotas),
+            lists=self.lists,
+            files=tuple(name for name, _ in self.texts),
+        )
+
+    def _add_lists(self, document: Document, spec: PolicyFile) -> None:
+        for name, values in spec.lists.items():
+            if name in self.lists:
+                message = f'the list "{name}" is defined twice'
+                self.problems.append(document.problem(("lists", name), message, at_key=True))
+            self.lists[name] = tuple(values)
+
+    def _check_ids(self, document: Document, spec: PolicyFile) -> None:
+        for section in SECTIONS:
+            rules: list[RuleSpec] = getattr(spec, section)
+            for i, rule in enumerate(rules):
+                place = document.problem((section, i, "id"), "")
+                first = self.places.setdefault(rule.id, place)
+                if first is not place:
+                    message = f'the id "{rule.id}" is taken by {first.file}:{first.line}'
+                    self.problems.append(document.problem((section, i, "id"), message))
+
+    def _values(self, document: Document, path: Path, given: ValuesOrList) -> list[str]:
+        """The strings meant by a list or by "$name" of one."""
+        if isinstance(given, list):
+            if not given:
+                message = "an empty list matches nothing: name values, or remove the key"
+                self.problems.append(document.problem(path, message))
+            return given
+        name = given[1:]
+        if not given.startswith("$"):
+            message = f'write a list ([{given}]), or "$name" of an entry under lists'
+            self.problems.append(document.problem(path, message))
+        elif name not in self.lists:
+            near = get_close_matches(name, self.lists, n=1)
+            hint = f' (did you mean "${near[0]}"?)' if near else ""
+            message = f'there is no list "{name}"{hint}'
+            self.problems.append(document.problem(path, message))
+        return list(self.lists.get(name, ()))
+
+    def _match(self, document: Document, path: Path, spec: MatchSpec) -> Match:
+        makers = {
+            "surfaces": (one_of, "request.surface"),
+            "dialects": (one_of, "request.dialect"),
+            "tiers": (one_of, "account.tier"),
+            "accounts": (one_of, "account.id"),
+            "organizations": (one_of, "account.organization"),
+            "labels": (any_of, "account.labels"),
+            "models": (globbed, "request.model"),
+        }
+        conditions: list[Condition] = []
+        for key, (make, fact) in makers.items():
+            given: ValuesOrList | None = getattr(spec, key)
+            if given is not None:
+                where = (*path, "match", key)
+                values = self._values(document, where, given)
+                if key == "dialects":
+                    self._known(document, where, values, [d.value for d in Dialect], "dialect")
+                if key == "surfaces":
+                    self._known(document, where, values, SURFACE_NAMES, "surface")
+                conditions.append(make(fact, values))
+        return Match(tuple(conditions))
+
+    def _known(
+        self, document: Document, path: Path, values: list[str], known: Iterable[str], what: str
+    ) -> None:
+        for i, value in enumerate(values):
+            if value not in known:
+                near = get_close_matches(value, known, n=1)
+                hint = f' (did you mean "{near[0]}"?)' if near else ""
+                message = f'"{value}" is not a {what}{hint}'
+                self.problems.append(document.problem((*path, i), message))
+
+    def _quota(self, document: Document, path: Path, spec: QuotaSpec) -> QuotaRule:
+        limits = tuple(
+            Limit(unit, amount)
+            for unit in Unit
+            if (amount := getattr(spec.limit, unit.value)) is not None
+        )
+        if not limits:
+            message = (
+                "a quota needs at least one limit: requests, tokens, input_tokens, output_tokens"
+            )
+            self.problems.append(document.problem((*path, "limit"), message))
+        return QuotaRule(
+            id=spec.id,
+            match=self._match(document, path, spec.match),
+            mode=Mode(spec.mode),
+            on_missing=OnMissing(spec.on_missing or "apply"),
+            message=spec.message,
+            durability=_durability(spec),
+            description=spec.description,
+            subject=SUBJECTS[spec.per],
+            limits=limits,
+            window_s=duration_s(spec.window),
+            assume_output_tokens=spec.assume_output_tokens,
+        )
+
+    def _geography(self, document: Document, path: Path, spec: GeographySpec) -> GeographyRule:
+        given = [k for k in ("deny_countries", "allow_countries") if getattr(spec, k) is not None]
+        if len(given) != 1:
+            message = "a geography rule needs either deny_countries or allow_countries"
+            self.problems.append(document.problem(path, message))
+        key = given[0] if given else "deny_countries"
+        where = (*path, key)
+        countries = self._values(document, where, getattr(spec, key) or ["XK"])
+        self._known(document, where, countries, COUNTRIES, "country code (ISO 3166, two capitals)")
+        if spec.legal and spec.durability not in (None, "before"):
+            message = "a legal rule is recorded before anything leaves: use durability: before"
+            self.problems.append(document.problem((*path, "durability"), message))
+        return GeographyRule(
+            id=spec.id,
+            match=self._match(document, path, spec.match),
+            mode=Mode(spec.mode),
+            on_missing=OnMissing(spec.on_missing or "apply"),
+            message=spec.message,
+            durability=Durability.BEFORE if spec.legal else _durability(spec),
+            description=spec.description,
+            countries=frozenset(countries),
+            inverted=key == "allow_countries",
+            legal=spec.legal,
+        )
+
+    def _fingerprint(
+        self, document: Document, path: Path, spec: FingerprintSpec
+    ) -> FingerprintRule:
+        if spec.then == "deny" and not spec.reveals:
+            message = (
+                "deny tells the caller that he was recognized; "
+                "use throttle, or accept that with reveals: true"
+            )
+            self.problems.append(document.problem((*path, "then"), message))
+        if spec.message is not None and not spec.reveals:
+            message = (
+                "a refusal by fingerprint looks like the account's own limit; "
+                "a message of its own needs reveals: true"
+            )
+            self.problems.append(document.problem((*path, "message"), message))
+        return FingerprintRule(
+            id=spec.id,
+            match=self._match(document, path, spec.match),
+            mode=Mode(spec.mode),
+            on_missing=OnMissing(spec.on_missing or "abstain"),
+            message=spec.message,
+            durability=_durability(spec),
+            description=spec.description,
+            accounts=spec.template.accounts,
+            within_s=duration_s(spec.template.within),
+            verdict=Verdict.DENY if spec.then == "deny" else Verdict.THROTTLE,
+        )
+
+
+def _durability(spec: RuleSpec) -> Durability | None:
+    return Durability[spec.durability.upper()] if spec.durability else None
