@@ -13,8 +13,13 @@ from proxy.policy.yamlfile import Document, Path
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def check(model: type[Model], document: Document) -> Model | None:
-    """Validate the document's values; on any fault add problems to it and return None."""
+def check(
+    model: type[Model], document: Document, context: dict[str, Any] | None = None
+) -> Model | None:
+    """Validate the document's values; on any fault add problems to it and return None.
+
+    `context` is handed to the model's validators.
+    """
     if document.problems:
         return None
     data = {} if document.data is None else document.data
@@ -23,7 +28,7 @@ def check(model: type[Model], document: Document) -> Model | None:
         document.problems.append(document.problem((), message))
         return None
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context=context)
     except ValidationError as error:
         document.problems.extend(
             _problem(model, document, details) for details in error.errors(include_url=False)

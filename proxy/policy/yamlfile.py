@@ -42,19 +42,23 @@ for _tag, _pattern, _first in (
 class Document:
     """Plain values of one file; `places` gives line and column (from 1) by path.
 
-    The place of a mapping's key is under `keys`; a value's own place under `places`.
+    The place of a mapping's key is under `keys`; a value's own place under `places`. Values that
+    were laid over the file (from the environment) name their origin under `origins`.
     """
 
     file: str
     data: Any = None
     places: dict[Path, tuple[int, int]] = field(default_factory=dict)
     keys: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    origins: dict[Path, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def problem(self, path: Path, message: str, *, at_key: bool = False) -> Problem:
         """A fault at the nearest known place on the way to `path`."""
         tables = (self.keys, self.places) if at_key else (self.places, self.keys)
         for end in range(len(path), -1, -1):
+            if origin := self.origins.get(path[:end]):
+                return Problem(origin, 0, 0, message)
             for table in tables:
                 if place := table.get(path[:end]):
                     return Problem(self.file, *place, message)

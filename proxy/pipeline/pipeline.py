@@ -1,0 +1,239 @@
+"""One exchange from arrival to record: identify, weigh, decide, record, observe, settle.
+
+The live gateway and replay call the same methods in the same order; between `weigh` and `decide`
+they ask the store, and nothing here waits for anything. Parts that change while the process
+runs (the directory, the policy set) are attributes that the owner replaces between two exchanges.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from proxy.detect.sharing import SharingIndex, TemplateSharing
+from proxy.engine.judge import judge, refused
+from proxy.engine.plan import plan
+from proxy.engine.settle import settle
+from proxy.facts.directory import Directory
+from proxy.facts.fingerprints import tokens as fingerprint_tokens
+from proxy.facts.places import Anonymizers, Places
+from proxy.facts.pseudonyms import Pseudonyms
+from proxy.model.account import AccountStatus, Caller
+from proxy.model.decision import Decision, Refusal, RuleOutcome
+from proxy.model.exchange import (
+    Arrival,
+    Asked,
+    BadRequest,
+    BodyKind,
+    Dialect,
+    Headers,
+    Surface,
+)
+from proxy.model.facts import Facts
+from proxy.model.plan import Correction, Plan, Readings
+from proxy.model.record import Record
+from proxy.model.sighting import Sighting
+from proxy.model.usage import Outcome
+from proxy.model.verdict import Durability, Mode, RefusalKind, RuleKind, Verdict
+from proxy.pipeline import records
+from proxy.pipeline.weigh import Lookups, Weighed, gather
+from proxy.policy.rules import PolicySet
+from proxy.wire.credential import credential
+from proxy.wire.request import read
+from proxy.wire.surfaces import dialect_of, find
+
+NS_PER_S = 1_000_000_000
+UNKNOWN_KEY = "The API key is missing or not valid."
+
+# Gauger's own checks, by what they refuse; rules of the policy never carry these names.
+CHECKS = {
+    RefusalKind.AUTHENTICATION: "gauger.identity",
+    RefusalKind.PERMISSION: "gauger.identity",
+    RefusalKind.NOT_FOUND: "gauger.surface",
+    RefusalKind.BAD_REQUEST: "gauger.request",
+    RefusalKind.TOO_LARGE: "gauger.request",
+    RefusalKind.TIMEOUT: "gauger.request",
+    RefusalKind.OVERLOADED: "gauger.capacity",
+}
+
+
+class Pipeline:
+    """The parts that judge an exchange, put together."""
+
+    def __init__(
+        self,
+        *,
+        policy: PolicySet,
+        directory: Directory,
+        places: Places,
+        anonymizers: Anonymizers,
+        detector: TemplateSharing,
+        pseudonyms: Pseudonyms,
+        fingerprint_key: bytes,
+        durability: Durability = Durability.BEFORE_ANSWER,
+        open_paths: Sequence[str] = (),
+        max_json_depth: int = 64,
+    ) -> None:
+        self.policy = policy
+        self.directory = directory
+        self.places = places
+        self.anonymizers = anonymizers
+        self.detector = detector
+        self.index: SharingIndex = detector.advance(0)
+        self._pseudonyms = pseudonyms
+        self._fingerprint_key = fingerprint_key
+        self._durability = durability
+        self._open_paths = tuple(open_paths)
+        self._max_json_depth = max_json_depth
+
+    def surface(self, method: str, path: str, headers: Headers) -> Surface | None:
+        """The surface that claims a path, or `open` for one that the configuration admits."""
+        found = find(method, path, headers)
+        if found is None and any(fnmatchcase(path, pattern) for pattern in self._open_paths):
+            return Surface("open", dialect_of(path, headers), BodyKind.OPAQUE, generates=False)
+        return found
+
+    def identify(
+        self,
+        headers: Headers,
+        at_ns: int,
+        *,
+        named_account: str | None = None,
+        named_key: str | None = None,
+    ) -> Caller | Refusal:
+        """Whose exchange it is; `named_…` come from a trusted peer or a recording."""
+        if named_account is not None:
+            caller = self.directory.by_account(named_account)
+        elif named_key is not None:
+            caller = self.directory.by_key_id(named_key)
+        else:
+            secret = credential(headers)
+            if isinstance(secret, BadRequest):
+                return _bad_request(secret)
+            caller = self.directory.by_credential(secret) if secret else None
+        if caller is None or (caller.account.created_at or 0) * NS_PER_S > at_ns:
+            return Refusal(RefusalKind.AUTHENTICATION, UNKNOWN_KEY, should_retry=False)
+        if caller.account.status is not AccountStatus.ACTIVE:
+            message = f"This account is {caller.account.status.value}."
+            return Refusal(RefusalKind.PERMISSION, message, should_retry=False)
+        return caller
+
+    def weigh(
+        self,
+        arrival: Arrival,
+        surface: Surface | None,
+        who: Caller | Refusal,
+        problem: Refusal | None = None,
+    ) -> Weighed:
+        """Read the request, gather facts, and plan.
+
+        `problem` is what the edge found wrong with the body (too large, too slow, not decodable).
+        """
+        dialect = surface.dialect if surface else dialect_of(arrival.path, arrival.headers)
+        if surface is None:
+            message = f"Unknown path: {arrival.method} {_shown(arrival.path)}"
+            return self._refused(
+                arrival, surface, dialect, who, Refusal(RefusalKind.NOT_FOUND, message)
+            )
+        if isinstance(who, Refusal) or problem is not None:
+            refusal = who if isinstance(who, Refusal) else problem
+            return self._refused(arrival, surface, dialect, who, refusal)
+        asked = self._read(arrival, surface)
+        if isinstance(asked, BadRequest):
+            return self._refused(arrival, surface, dialect, who, _bad_request(asked))
+        tokens = fingerprint_tokens(asked.prompt, self._fingerprint_key)
+        lookups = Lookups(
+            self.places.country,
+            self.places.asn,
+            self.anonymizers.kind,
+            self.index.template_accounts,
+        )
+        facts = gather(arrival, surface, asked, who, tokens, lookups)
+        wanted = plan(self.policy, facts, arrival.at_ns, self._durability)
+        return Weighed(
+            arrival, surface, dialect, asked, who, facts, tokens, wanted, self.index.version
+        )
+
+    def decide(self, weighed: Weighed, readings: Readings) -> Decision:
+        """The decision; a pure function of the weighed exchange and the readings."""
+        if weighed.refusal is None:
+            return judge(self.policy, weighed.plan, readings, weighed.index)
+        outcome = RuleOutcome(
+            rule=CHECKS.get(weighed.refusal.kind, "gauger.request"),
+            kind=RuleKind.BUILTIN,
+            mode=Mode.ENFORCE,
+            verdict=Verdict.DENY,
+            why=weighed.refusal.kind.value,
+        )
+        return refused(self.policy, weighed.plan, outcome, weighed.refusal)
+
+    def decision_record(self, weighed: Weighed, readings: Readings, decision: Decision) -> Record:
+        """The audit entry of a decision."""
+        return records.decision_record(weighed, readings, decision, self._pseudonyms.of)
+
+    def observe(self, weighed: Weighed, decision: Decision, position: int) -> None:
+        """Show the exchange to the detector, once it has its place in the log."""
+        if weighed.caller is None or not weighed.tokens:
+            return
+        self.detector.observe(
+            Sighting(
+                position=position,
+                at_ns=weighed.arrival.at_ns,
+                account=weighed.caller.account.account,
+                tokens=weighed.tokens,
+                served=not decision.verdict.refuses,
+            )
+        )
+
+    def advance(self, now_ns: int) -> None:
+        """Let the detector take the steps that are due, and look things up in what it found."""
+        self.index = self.detector.advance(now_ns)
+
+    def settle(
+        self, weighed: Weighed, readings: Readings, outcome: Outcome
+    ) -> tuple[Correction, ...]:
+        """Corrections of what was reserved; none where nothing was taken."""
+        if not readings.taken:
+            return ()
+        if not (weighed.surface and weighed.surface.generates):
+            # Fetching a stored answer reports its usage again; it was charged when it was made.
+            outcome = replace(outcome, usage=None, delivered_output_tokens=0)
+        return settle(weighed.plan, outcome)
+
+    def completion_record(
+        self, weighed: Weighed, outcome: Outcome, corrections: tuple[Correction, ...], at_ns: int
+    ) -> Record:
+        """The audit entry of how a forwarded exchange ended."""
+        return records.completion_record(weighed, outcome, corrections, at_ns)
+
+    def _read(self, arrival: Arrival, surface: Surface) -> Asked | BadRequest:
+        if surface.body is not BodyKind.JSON:
+            return Asked()
+        return read(surface, arrival.body or b"", max_depth=self._max_json_depth)
+
+    def _refused(
+        self,
+        arrival: Arrival,
+        surface: Surface | None,
+        dialect: Dialect,
+        who: Caller | Refusal,
+        refusal: Refusal | None,
+    ) -> Weighed:
+        caller = None if isinstance(who, Refusal) else who
+        facts: Facts = {"request.surface": surface.name} if surface else {}
+        if caller is not None:
+            facts = {**facts, "account.id": caller.account.account}
+        empty = Plan(at_ns=arrival.at_ns, take=False, durability=self._durability)
+        return Weighed(
+            arrival, surface, dialect, None, caller, facts, (), empty, self.index.version, refusal
+        )
+
+
+def _bad_request(bad: BadRequest) -> Refusal:
+    kind = RefusalKind.TOO_LARGE if bad.status == 413 else RefusalKind.BAD_REQUEST
+    return Refusal(kind, bad.message, param=bad.param, status=bad.status, should_retry=False)
+
+
+def _shown(path: str) -> str:
+    """A path as an error message may repeat it: short, printable."""
+    text = "".join(c if c.isprintable() else "?" for c in path)
+    return text if len(text) <= 120 else text[:119] + "…"

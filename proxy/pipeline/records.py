@@ -1,0 +1,127 @@
+"""What the audit log says of an exchange: pseudonyms for who, plain values for what and why."""
+
+from collections.abc import Callable, Mapping
+
+from proxy.model.decision import Decision, RuleOutcome
+from proxy.model.facts import CATALOGUE, Facts
+from proxy.model.plan import Correction, Plan, Readings
+from proxy.model.record import Json, Record
+from proxy.model.usage import Outcome
+from proxy.model.verdict import Verdict
+from proxy.pipeline.weigh import Weighed
+
+# Facts that always stand in a record, as pseudonyms where they are personal; the facts of the
+# request and the place stand there as they are.
+WHO = (
+    ("account", "account.id"),
+    ("key", "account.key"),
+    ("organization", "account.organization"),
+    ("address", "client.address"),
+)
+DEFAULTS: Mapping[str, object] = {
+    "request.choices": 1,
+    "request.stream": False,
+    "account.honeypot": False,
+    "account.labels": (),
+    "request.model": "",
+}
+
+Pseudonym = Callable[[str, str], str]
+
+
+def decision_record(
+    weighed: Weighed, readings: Readings, decision: Decision, pseudonym: Pseudonym
+) -> Record:
+    """The record of a decision: who (pseudonyms), what was known, what was read, what was said."""
+    fields: dict[str, Json] = {
+        name: pseudonym(name, str(weighed.facts[fact]))
+        for name, fact in WHO
+        if fact in weighed.facts
+    }
+    if "address" not in fields and weighed.arrival.client_ip is not None:
+        fields["address"] = pseudonym("address", weighed.arrival.client_ip)
+    fields["verdict"] = decision.verdict.word
+    if decision.refusal is not None:
+        fields["refusal"] = decision.refusal.kind.value
+    if decision.spoke:
+        fields["rules"] = [_outcome(outcome) for outcome in decision.spoke]
+    if decision.shadow:
+        fields["shadow"] = [_outcome(outcome) for outcome in decision.shadow]
+    if decision.by_cluster:
+        fields["by_cluster"] = True
+    if charges := _charges(weighed.plan, readings):
+        fields["charges"] = charges
+        fields["taken"] = readings.taken
+    fields["facts"] = _facts(weighed.facts)
+    fields["policy"] = decision.policy
+    fields["index"] = decision.index
+    fields["durability"] = decision.durability.word
+    return Record("decision", weighed.arrival.id, weighed.arrival.at_ns, fields)
+
+
+def completion_record(
+    weighed: Weighed, outcome: Outcome, corrections: tuple[Correction, ...], at_ns: int
+) -> Record:
+    """The record of how a forwarded exchange ended and what it was charged in the end."""
+    fields: dict[str, Json] = {
+        "status": outcome.status,
+        "complete": outcome.complete,
+        "duration_ms": max(0, (at_ns - weighed.arrival.at_ns) // 1_000_000),
+    }
+    if outcome.error is not None:
+        fields["error"] = outcome.error
+    if not outcome.forwarded:
+        fields["forwarded"] = False
+    if usage := outcome.usage:
+        fields["usage"] = {
+            "input": usage.input_tokens,
+            "cached": usage.cached_tokens,
+            "cache_written": usage.cache_written_tokens,
+            "output": usage.output_tokens,
+            "reasoning": usage.reasoning_tokens,
+        }
+    elif outcome.delivered_output_tokens:
+        fields["delivered_output"] = outcome.delivered_output_tokens
+    if corrections:
+        amounts = {charge.counter: charge for charge in weighed.plan.charges}
+        fields["corrections"] = [
+            [amounts[c.counter].rule, amounts[c.counter].unit.value, c.delta] for c in corrections
+        ]
+    return Record("completion", weighed.arrival.id, at_ns, fields)
+
+
+def _outcome(outcome: RuleOutcome) -> Json:
+    said: list[Json] = [outcome.rule, outcome.kind.value, outcome.verdict.word]
+    # A quota's reasons stand in the charges, number by number; they are not written twice.
+    return said if outcome.verdict is Verdict.THROTTLE and not outcome.why else [*said, outcome.why]
+
+
+def _charges(plan: Plan, readings: Readings) -> list[Json]:
+    """[rule, unit, amount, limit, window in seconds, count before, binding] for each charge."""
+    return [
+        [
+            charge.rule,
+            charge.unit.value,
+            charge.amount,
+            charge.limit,
+            charge.window_s,
+            reading.before,
+            charge.binding,
+        ]
+        for charge, reading in zip(plan.charges, readings.readings, strict=False)
+    ]
+
+
+def _facts(facts: Facts) -> dict[str, Json]:
+    written: dict[str, Json] = {}
+    for name, value in facts.items():
+        if CATALOGUE[name].personal or DEFAULTS.get(name) == value:
+            continue
+        if isinstance(value, Mapping):
+            if value:
+                written[name] = {str(window_s): count for window_s, count in value.items()}
+        elif isinstance(value, tuple):
+            written[name] = list(value)
+        else:
+            written[name] = value
+    return written

@@ -1,0 +1,185 @@
+"""The shape of gauger.yaml. Every setting is also an environment variable (see `load`)."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictInt,
+    StrictStr,
+    ValidationInfo,
+)
+
+
+def _resolved(value: Any, info: ValidationInfo) -> Any:
+    """A path as written, relative to the directory of gauger.yaml."""
+    if not isinstance(value, str) or not value:
+        msg = "write a path as text"
+        raise ValueError(msg)
+    base: Path = (info.context or {}).get("base", Path())
+    return base / Path(value).expanduser()
+
+
+def _listen(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        msg = f'"{value}" is not an address to listen on (write host:port, such as 127.0.0.1:8080)'
+        raise ValueError(msg)
+    return value
+
+
+def _upstream_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")) or "?" in value or "#" in value:
+        msg = f'"{value}" is not a base URL (write https://host or https://host/prefix)'
+        raise ValueError(msg)
+    return value.rstrip("/")
+
+
+def _sha256(value: str) -> str:
+    if len(value) != 64 or any(c not in "0123456789abcdef" for c in value):
+        msg = "write the SHA-256 of the token, 64 lower-case hex digits (gauger key hash makes it)"
+        raise ValueError(msg)
+    return value
+
+
+def _key(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if len(text) < 32 or any(c not in "0123456789abcdefABCDEF" for c in text) or len(text) % 2:
+        msg = "write at least 16 random bytes in hex (openssl rand -hex 32 makes them)"
+        raise ValueError(msg)
+    return value
+
+
+FilePath = Annotated[Path, BeforeValidator(_resolved)]
+Listen = Annotated[StrictStr, AfterValidator(_listen)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Count = Annotated[StrictInt, Field(gt=0, le=2**40)]
+HexKey = Annotated[SecretStr, AfterValidator(_key), Field(strict=False)]
+
+
+class Section(BaseModel):
+    """Unknown keys are faults, never ignored; a wrong value is never quoted in an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Server(Section):
+    """The listener that callers reach, and what it takes from them."""
+
+    listen: Listen = "127.0.0.1:8080"
+    max_header_bytes: Count = 32_768
+    max_body_bytes: Count = 33_554_432
+    max_json_depth: Annotated[StrictInt, Field(gt=0, le=512)] = 64
+    max_connections: Count = 10_000
+    max_streams: Count = 5_000
+    header_timeout_s: Seconds = 15.0
+    body_timeout_s: Seconds = 60.0
+    keepalive_s: Seconds = 75.0
+    drain_s: Seconds = 30.0
+
+
+class Principal(Section):
+    """Somebody who may act through the admin listener."""
+
+    name: StrictStr
+    role: Literal["viewer", "operator"]
+    token_sha256: Annotated[StrictStr, AfterValidator(_sha256)]
+
+
+class Admin(Section):
+    """The listener for health, metrics and actions; keep it off public networks."""
+
+    listen: Listen = "127.0.0.1:9090"
+    principals: list[Principal] = Field(default_factory=list)
+
+
+class Upstream(Section):
+    """One model API. `credential: pass` hands the caller's own credential on."""
+
+    url: Annotated[StrictStr, AfterValidator(_upstream_url)]
+    credential: Literal["replace", "pass"] = "replace"
+    credential_env: StrictStr | None = Field(
+        None, description="Environment variable that holds the credential to put in."
+    )
+    connect_timeout_s: Seconds = 5.0
+    first_byte_timeout_s: Seconds = 600.0
+    idle_timeout_s: Seconds = 300.0
+    max_connections: Count = 10_000
+
+
+class Upstreams(Section):
+    """The model API behind each dialect; a dialect without one is not served."""
+
+    openai: Upstream | None = None
+    anthropic: Upstream | None = None
+
+
+class Geo(Section):
+    """Where addresses are: any MMDB files, and a list of anonymizers."""
+
+    databases: list[FilePath] = Field(default_factory=list)
+    anonymizers: FilePath | None = None
+
+
+class Detector(Section):
+    """When the detector steps, and how long after that what it found takes effect."""
+
+    step_s: Seconds = 5.0
+    delay_s: Annotated[float, Field(ge=0, le=86_400)] = 0.0
+
+
+class Audit(Section):
+    """The log of decisions."""
+
+    directory: FilePath | None = Field(None, description="Default: audit below state_dir.")
+    durability: Literal["before", "before_answer", "async"] = Field(
+        "before_answer", description="For rules that name none."
+    )
+    on_failure: Literal["refuse", "serve"] = Field(
+        "refuse", description="What happens to new requests while the log cannot be written."
+    )
+    segment_bytes: Annotated[StrictInt, Field(ge=65_536, le=2**40)] = 268_435_456
+
+
+class Secrets(Section):
+    """Keys of fingerprints and pseudonyms, in hex. Better by environment than in the file."""
+
+    fingerprint_key: HexKey | None = None
+    pseudonym_key: HexKey | None = None
+
+
+class Settings(Section):
+    """gauger.yaml. Relative paths are relative to the file."""
+
+    policies: FilePath
+    accounts: FilePath | None = None
+    state_dir: FilePath
+    server: Server = Server()
+    admin: Admin = Admin()
+    upstreams: Upstreams = Upstreams()
+    trusted_peers: list[StrictStr] = Field(
+        default_factory=list, description="CIDRs whose forwarding headers are believed."
+    )
+    account_header: StrictStr | None = Field(
+        None, description="Header in which a trusted peer names the account."
+    )
+    ja4_header: StrictStr | None = Field(
+        None, description="Header in which a trusted peer gives the JA4 of the TLS client."
+    )
+    open_paths: list[StrictStr] = Field(
+        default_factory=list, description="Paths let through that no surface claims (* and ?)."
+    )
+    geo: Geo = Geo()
+    detector: Detector = Detector()
+    audit: Audit = Audit()
+    secrets: Secrets = Secrets()
+
+    @property
+    def audit_directory(self) -> Path:
+        """Where the audit log is."""
+        return self.audit.directory or self.state_dir / "audit"
