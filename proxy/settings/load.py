@@ -20,8 +20,11 @@ RESERVED = frozenset({"GAUGER_CONFIG", "GAUGER_OPENAI_KEY", "GAUGER_ANTHROPIC_KE
 KUBERNETES = ("GAUGER_SERVICE_", "GAUGER_PORT")
 
 
-def load(file: Path, environment: Mapping[str, str]) -> Settings:
-    """Settings of a file under what the environment says; ProblemsError names every fault."""
+def load(file: Path, environment: Mapping[str, str], *, upstreams: bool = True) -> Settings:
+    """Settings of a file under what the environment says; ProblemsError names every fault.
+
+    With `upstreams` False nothing will be forwarded: their credentials need not be there.
+    """
     try:
         text = file.read_bytes()
     except OSError as error:
@@ -32,7 +35,7 @@ def load(file: Path, environment: Mapping[str, str]) -> Settings:
     settings = check(Settings, document, {"base": file.resolve().parent})
     if settings is None:
         raise ProblemsError(document.problems)
-    _require(settings, document, environment)
+    _require(settings, document, environment if upstreams else None)
     return settings
 
 
@@ -59,13 +62,13 @@ def _lay_over(document: Document, environment: Mapping[str, str]) -> None:
             document.origins[path] = origin
 
 
-def _require(settings: Settings, document: Document, environment: Mapping[str, str]) -> None:
-    """Faults that hang on more than one setting."""
+def _require(settings: Settings, document: Document, environment: Mapping[str, str] | None) -> None:
+    """Faults that hang on more than one setting, and on credentials where there is a need."""
     problems: list[Problem] = []
     for dialect in ("openai", "anthropic"):
         upstream = getattr(settings.upstreams, dialect)
         path = ("upstreams", dialect)
-        if upstream is None or upstream.credential == "pass":
+        if upstream is None or upstream.credential == "pass" or environment is None:
             continue
         if not upstream.credential_env:
             message = (

@@ -1,0 +1,204 @@
+"""The `gauger` command. Each command imports what it needs when it runs, so that help is quick."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from proxy import __version__
+
+app = typer.Typer(
+    name="gauger",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A reverse proxy that meters a model API, finds accounts that are one customer in "
+    "disguise, keeps models out of places where they may not go, and records every decision.",
+)
+audit_app = typer.Typer(no_args_is_help=True, help="The log of decisions.")
+key_app = typer.Typer(no_args_is_help=True, help="Keys of accounts and tokens of principals.")
+app.add_typer(audit_app, name="audit")
+app.add_typer(key_app, name="key")
+
+Config = Annotated[
+    Path,
+    typer.Option("--config", "-c", envvar="GAUGER_CONFIG", help="The settings file, gauger.yaml."),
+]
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+@app.command()
+def serve(config: Config = Path("gauger.yaml")) -> None:
+    """Run the gateway until SIGTERM or Ctrl-C."""
+    from proxy.gateway.serve import serve as run  # noqa: PLC0415
+
+    with _told_plainly():
+        from proxy.settings.load import load  # noqa: PLC0415
+
+        raise typer.Exit(run(load(config, os.environ)))
+
+
+@app.command()
+def check(config: Config = Path("gauger.yaml")) -> None:
+    """Check settings, policies, accounts and databases without starting anything."""
+    from proxy.cli.check import report  # noqa: PLC0415
+
+    with _told_plainly():
+        for line in report(config, os.environ):
+            typer.echo(line)
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float, typer.Option(help="How long the traffic lasts.", min=2)] = 15.0,
+    once: Annotated[
+        bool, typer.Option("--once", help="End after the summary instead of serving on.")
+    ] = False,
+) -> None:
+    """Show Gauger at work: a model API played locally, lively traffic, and what was refused."""
+    from proxy.demo.run import run  # noqa: PLC0415
+
+    with _told_plainly():
+        raise typer.Exit(run(seconds=seconds, once=once))
+
+
+@app.command()
+def replay(
+    traffic: Annotated[Path, typer.Option(help="Recorded traffic: .jsonl, .jsonl.gz, .jsonl.zst.")],
+    out: Annotated[Path, typer.Option(help="A new directory for the results.")],
+    config: Config = Path("gauger.yaml"),
+    accounts: Annotated[
+        Path | None, typer.Option(help="Account directory, instead of the configured one.")
+    ] = None,
+    geo: Annotated[
+        list[Path] | None, typer.Option(help="MMDB file, instead of the configured; repeatable.")
+    ] = None,
+    anonymizers: Annotated[Path | None, typer.Option(help="List of anonymizers.")] = None,
+    audit: Annotated[str, typer.Option(help="full, digest (hashes only) or none.")] = "full",
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Count lines that cannot be read and go on.")
+    ] = False,
+) -> None:
+    """Run recorded traffic through the same rules, on the recording's own clock."""
+    from proxy.replay.run import ReplayOptions  # noqa: PLC0415
+    from proxy.replay.run import replay as run  # noqa: PLC0415
+
+    with _told_plainly():
+        if audit not in ("full", "digest", "none"):
+            _fail(f'--audit is full, digest or none, not "{audit}"')
+        options = ReplayOptions(
+            config=config,
+            traffic=traffic,
+            out=out,
+            accounts=accounts,
+            geo=geo or [],
+            anonymizers=anonymizers,
+            audit=audit,
+            skip_bad=skip_bad,
+        )
+        size = traffic.stat().st_size if traffic.exists() else 0
+        with _bar("Replaying", size) as advance:
+            summary = run(options, lambda position, judged: advance(position, f"{judged:,} judged"))
+        typer.echo(json.dumps(summary, indent=2))
+
+
+@audit_app.command("verify")
+def audit_verify(
+    directory: Annotated[Path, typer.Argument(help="The log's directory.")],
+) -> None:
+    """Find any changed, missing or reordered entry; exit code 1 if there is one."""
+    from proxy.audit.verify import verify  # noqa: PLC0415
+
+    with _told_plainly():
+        if not directory.is_dir():
+            _fail(f"{directory}: no such directory")
+        with _bar("Verifying", None) as advance:
+            result = verify(directory, lambda done, total: advance(done, "", total))
+        for fault in result.faults:
+            typer.echo(str(fault))
+        for warning in result.warnings:
+            typer.echo(f"warning: {warning}")
+        state = "verified" if result.ok else "NOT VERIFIED"
+        typer.echo(f"{directory}: {state}, {result.entries:,} entries, {len(result.faults)} faults")
+        raise typer.Exit(0 if result.ok else 1)
+
+
+@key_app.command("hash")
+def key_hash(
+    as_json: Annotated[
+        bool, typer.Option("--json", help='Print {"sha256": …} as an account\'s keys have it.')
+    ] = False,
+) -> None:
+    """Print the SHA-256 of a key for the account directory, or of a token for the settings.
+
+    The key is read from standard input (without echo at a terminal), never from the command
+    line, where other users of the machine could see it.
+    """
+    from proxy.facts.directory import hash_key  # noqa: PLC0415
+
+    secret = typer.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+    secret = secret.rstrip("\r\n")
+    if not secret:
+        _fail("no key on standard input (try: printf %s 'sk-…' | gauger key hash)")
+    digest = hash_key(secret)
+    typer.echo(json.dumps({"sha256": digest}) if as_json else digest)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"gauger {__version__}")
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Faults of what the user gave are told in their own words; anything else is a bug's trace."""
+    from proxy.cli.faults import FAULTS  # noqa: PLC0415
+
+    try:
+        yield
+    except FAULTS as fault:
+        _fail(str(fault))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(1)
+
+
+@contextmanager
+def _bar(title: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """A progress bar on standard error, at terminals only: (bytes done, text, total)."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TextColumn("{task.fields[said]}"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=total, said="")
+
+        def advance(done: int, said: str = "", of: int | None = None) -> None:
+            progress.update(task, completed=done, said=said, total=of or total)
+
+        yield advance
