@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := UV_PYTHON_DOWNLOADS=never $(BIN)/uv
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+           --no-annotate --no-emit-index-url --custom-compile-command "make lock"
 
 .PHONY: demo test lint lock clean
 
@@ -20,19 +22,17 @@ lint: $(VENV)/.installed
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
 
-# requirements.lock pins every package by version and hash; `make lock` renews it.
-$(VENV)/.installed: pyproject.toml requirements.lock
+# The lock files pin every package by version and hash; `make lock` renews them.
+$(VENV)/.installed: pyproject.toml requirements.dev.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
-	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.dev.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
 lock:
-	$(UV) pip compile --quiet --universal --python-version 3.11 --extra demo --group dev \
-	  --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" \
-	  --output-file requirements.lock pyproject.toml
+	$(COMPILE) --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra demo --group dev --output-file requirements.dev.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis

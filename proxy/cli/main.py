@@ -65,6 +65,17 @@ def check(config: Config = Path("gauger.yaml")) -> None:
 
 
 @app.command()
+def health(config: Config = Path("gauger.yaml")) -> None:
+    """Ask the admin listener of a running gateway whether it is well; exit code 1 if not."""
+    from proxy.cli.health import ask  # noqa: PLC0415
+
+    with _told_plainly():
+        well, said = ask(config, os.environ)
+        typer.echo(said)
+        raise typer.Exit(0 if well else 1)
+
+
+@app.command()
 def demo(
     seconds: Annotated[float, typer.Option(help="How long the traffic lasts.", min=2)] = 15.0,
     once: Annotated[
