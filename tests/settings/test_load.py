@@ -1,0 +1,157 @@
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from proxy.policy.problem import ProblemsError
+from proxy.settings.load import load, state_directory
+from proxy.settings.schema import Settings
+from proxy.settings.secrets import configured, ensured
+
+DOCS = Path(__file__).parents[2] / "docs"
+LEAST = "policies: policies\nstate_dir: var\n"
+
+
+@pytest.fixture
+def written(tmp_path: Path):
+    def write(text: str) -> Path:
+        file = tmp_path / "gauger.yaml"
+        file.write_text(text)
+        return file
+
+    return write
+
+
+def faults(file: Path, environment: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(ProblemsError) as caught:
+        load(file, environment or {})
+    return [line.replace(str(file), "gauger.yaml") for line in str(caught.value).splitlines()]
+
+
+def test_paths_are_relative_to_the_file(written, tmp_path: Path):
+    settings = load(written(LEAST), {})
+    assert settings.policies == tmp_path / "policies"
+    assert settings.audit_directory == tmp_path / "var" / "audit"
+
+
+def test_the_environment_wins_and_its_values_are_yaml(written):
+    environment = {
+        "GAUGER_SERVER__LISTEN": "0.0.0.0:1",
+        "GAUGER_TRUSTED_PEERS": "[10.0.0.0/8, 192.168.0.0/16]",
+        "GAUGER_SERVER__DRAIN_S": "2.5",
+        "PATH": "/bin",
+    }
+    settings = load(written(LEAST + "server: {listen: 127.0.0.1:2}\n"), environment)
+    assert settings.server.listen == "0.0.0.0:1"
+    assert settings.server.drain_s == 2.5
+    assert settings.trusted_peers == ["10.0.0.0/8", "192.168.0.0/16"]
+
+
+def test_variables_that_kubernetes_makes_for_a_service_of_our_name_are_left_alone(written):
+    load(written(LEAST), {"GAUGER_SERVICE_HOST": "10.0.0.1", "GAUGER_PORT_8080_TCP": "tcp://x"})
+
+
+def test_faults_of_file_and_environment_are_told_at_once(written):
+    file = written(LEAST + "server: {listen: 8080, max_bodi_bytes: 3}\n")
+    assert set(faults(file, {"GAUGER_ADMIN__LISTEN": "nonsense", "GAUGER_BLAH": "1"})) == {
+        "environment variable GAUGER_ADMIN__LISTEN: "
+        '"nonsense" is not an address to listen on (write host:port, such as 127.0.0.1:8080)',
+        'environment variable GAUGER_BLAH: unknown key "blah" (known here: account_header, '
+        "accounts, admin, audit, detector, geo, ja4_header, open_paths, policies, secrets, "
+        "server, state_dir, trusted_peers, upstreams)",
+        "gauger.yaml:3:18: server.listen: input should be a valid string, found the number 8080",
+        'gauger.yaml:3:24: unknown key "max_bodi_bytes" (did you mean "max_body_bytes"?)',
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("state_dir: var\n", '"policies" is missing'),
+        (LEAST + "upstreams: {openai: {url: api.example}}\n", "is not a base URL"),
+        (LEAST + "upstreams: {openai: {url: 'http://a'}}\n", "the upstream needs credential_env"),
+        (
+            LEAST + "upstreams: {openai: {url: 'http://a', credential_env: NOPE}}\n",
+            "the environment variable NOPE is not set",
+        ),
+        (LEAST + "account_header: x-account\n", "account_header needs trusted_peers"),
+        (LEAST + "secrets: {fingerprint_key: abc}\n", "at least 16 random bytes in hex"),
+        (
+            LEAST + "admin: {principals: [{name: a, role: root, token_sha256: x}]}\n",
+            "input should be 'viewer' or 'operator'",
+        ),
+        (LEAST + "server: {drain_s: 0}\n", "greater than 0"),
+        ("policies: [", "not valid YAML"),
+    ],
+)
+def test_each_fault_says_what_to_do(written, text: str, message: str):
+    assert any(message in fault for fault in faults(written(text)))
+
+
+def test_a_secret_is_never_quoted_in_an_error(written):
+    secret = "s3cr3t-but-not-hex"
+    told = faults(written(LEAST + f"secrets: {{pseudonym_key: {secret}}}\n"))
+    assert secret not in "\n".join(told)
+
+
+def test_a_missing_file_says_how_to_name_one(tmp_path: Path):
+    with pytest.raises(ProblemsError, match="name the file with --config"):
+        load(tmp_path / "none.yaml", {})
+
+
+def test_nothing_needs_an_upstream_credential_where_nothing_is_forwarded(written):
+    text = LEAST + "upstreams: {openai: {url: 'http://a', credential_env: NOPE}}\n"
+    assert load(written(text), {}, upstreams=False).upstreams.openai
+
+
+def test_keys_are_made_once_and_only_the_owner_can_read_them(written):
+    settings = load(written(LEAST), {})
+    state_directory(settings)
+    first = ensured(settings)
+    assert first.made
+    assert ensured(settings) == first
+    assert stat.S_IMODE((settings.state_dir / "keys.json").stat().st_mode) == 0o600
+
+
+def test_configured_keys_are_used_as_they_are(written):
+    settings = load(
+        written(LEAST),
+        {
+            "GAUGER_SECRETS__FINGERPRINT_KEY": "00" * 16,
+            "GAUGER_SECRETS__PSEUDONYM_KEY": "11" * 16,
+        },
+    )
+    keys = ensured(settings)
+    assert (keys.fingerprint, keys.pseudonym, keys.made) == (bytes(16), b"\x11" * 16, False)
+    assert configured(settings) == keys
+
+
+def test_keys_that_cannot_be_read_are_never_replaced(written):
+    settings = load(written(LEAST), {})
+    path = state_directory(settings) / "keys.json"
+    path.write_text("{}")
+    with pytest.raises(ProblemsError, match="restore the file"):
+        ensured(settings)
+    assert path.read_text() == "{}"
+
+
+def test_the_example_in_the_docs_loads():
+    environment = {"OPENAI_API_KEY": "a", "ANTHROPIC_API_KEY": "b"}
+    assert load(DOCS / "gauger.yaml", environment).upstreams.anthropic
+
+
+def paths_of(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, info in model.model_fields.items():
+        annotation = info.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from paths_of(annotation, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def test_every_setting_is_documented():
+    named = set(re.findall(r"`([a-z0-9_.…]+)`", (DOCS / "settings.md").read_text()))
+    assert set(paths_of(Settings)) - named == set()
