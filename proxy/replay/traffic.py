@@ -2,7 +2,7 @@
 
 import gzip
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -51,7 +51,7 @@ class RecordedExchange(msgspec.Struct, frozen=True):
     headers: list[tuple[str, str]] = []
     tls: dict[str, str] | None = None
     key: str | None = None
-    body: msgspec.Raw | None = None
+    body: msgspec.Raw = msgspec.Raw()
     body_text: str | None = None
     response: RecordedResponse | None = None
 
@@ -81,7 +81,8 @@ class RecordedExchange(msgspec.Struct, frozen=True):
     def _body(self) -> bytes | None:
         if self.body_text is not None:
             return self.body_text.encode("utf-8", "surrogatepass")
-        return None if self.body is None else bytes(self.body)
+        body = bytes(self.body)
+        return None if body in (b"", b"null") else body
 
 
 _decode_line = msgspec.json.Decoder(RecordedExchange).decode
@@ -142,19 +143,22 @@ def _opened(path: Path) -> Iterator[tuple[Iterator[bytes], Callable[[], int]]]:
         msg = f"{path}: cannot be read: {error.strerror}"
         raise TrafficError(msg) from error
     with raw:
-        stream: BinaryIO
-        if path.suffix == ".gz":
-            stream = gzip.GzipFile(fileobj=raw)  # type: ignore[assignment]  # is a BinaryIO in all but name
-        elif path.suffix == ".zst":
-            stream = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)  # type: ignore[assignment]  # likewise
-        else:
-            stream = raw
-        yield _lines(io.BufferedReader(stream, 1 << 20), path), raw.tell
+        yield _lines(_unpacked(raw, path), path), raw.tell
 
 
-def _lines(buffered: io.BufferedReader, path: Path) -> Iterator[bytes]:
+def _unpacked(raw: BinaryIO, path: Path) -> Iterable[bytes]:
+    """Lines of the file's content, whatever it is packed in."""
+    if path.suffix == ".gz":
+        return gzip.GzipFile(fileobj=raw)
+    if path.suffix == ".zst":
+        unpacker = zstandard.ZstdDecompressor()
+        return io.BufferedReader(unpacker.stream_reader(raw, read_across_frames=True), 1 << 20)
+    return raw
+
+
+def _lines(unpacked: Iterable[bytes], path: Path) -> Iterator[bytes]:
     try:
-        yield from buffered
+        yield from unpacked
     except (OSError, EOFError, zstandard.ZstdError) as error:
         msg = f"{path}: the compressed data is damaged or cut short: {error}"
         raise TrafficError(msg) from error

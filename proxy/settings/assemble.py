@@ -1,7 +1,5 @@
 """Checked settings to a pipeline: policy, places, detector and keys put together."""
 
-import structlog
-
 from proxy.detect.sharing import TemplateSharing
 from proxy.facts.directory import Directory
 from proxy.facts.places import Anonymizers, Places
@@ -12,8 +10,6 @@ from proxy.policy.load import load as load_policy
 from proxy.settings.schema import Settings
 from proxy.settings.secrets import Keys
 
-log = structlog.get_logger("gauger")
-
 
 def assemble(settings: Settings, keys: Keys, directory: Directory) -> Pipeline:
     """A pipeline over the settings' policies and databases.
@@ -21,7 +17,6 @@ def assemble(settings: Settings, keys: Keys, directory: Directory) -> Pipeline:
     Raises ProblemsError for policies, PlacesError for databases and lists that cannot be read.
     """
     policy = load_policy(settings.policies)
-    log.info("policy loaded", digest=policy.digest, rules=len(policy.rules))
     anonymizers = settings.geo.anonymizers
     return Pipeline(
         policy=policy,

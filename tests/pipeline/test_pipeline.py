@@ -1,0 +1,174 @@
+import json
+
+import msgspec
+import pytest
+
+from proxy.model.decision import Refusal
+from proxy.model.usage import Outcome, Usage
+from proxy.model.verdict import RefusalKind, Verdict
+
+S = 1_000_000_000
+NOON_NS = 1_776_816_000 * S
+SECRETS = ("sk-one", "acc-1", "org-1", "k-acc-1", "203.0.113.7", "the launch code is 0000")
+
+
+def bearer(secret: str):
+    return (("Authorization", f"Bearer {secret}"),)
+
+
+def chat(text: str, **more: object):
+    return {"model": "m-small", "messages": [{"role": "user", "content": text}], **more}
+
+
+def test_a_known_caller_is_allowed_and_pays_from_his_own_quota(desk):
+    table = desk()
+    assert [table.send().verdict for _ in range(4)] == [Verdict.ALLOW] * 3 + [Verdict.THROTTLE]
+    assert table.send(headers=bearer("sk-two")).verdict is Verdict.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("headers", "kind"),
+    [
+        ((), RefusalKind.AUTHENTICATION),
+        (bearer("sk-nobody"), RefusalKind.AUTHENTICATION),
+        (bearer("sk-later"), RefusalKind.AUTHENTICATION),
+        (bearer("sk-suspended"), RefusalKind.PERMISSION),
+        ((*bearer("sk-one"), ("x-api-key", "sk-two")), RefusalKind.BAD_REQUEST),
+    ],
+)
+def test_a_caller_who_cannot_be_identified_is_refused_and_charged_nothing(desk, headers, kind):
+    table = desk()
+    decision = table.send(headers=headers)
+    assert decision.verdict is Verdict.DENY
+    assert decision.refusal.kind is kind
+    assert table.weighed.plan.charges == ()
+
+
+def test_an_account_exists_from_the_moment_it_was_created(desk):
+    decision = desk().send(headers=bearer("sk-later"), at_ns=NOON_NS + 60 * S)
+    assert decision.verdict is Verdict.ALLOW
+
+
+def test_a_path_that_no_surface_claims_is_refused_unless_it_is_opened(desk):
+    refused = desk().send(path="/v1/secret")
+    assert refused.refusal.kind is RefusalKind.NOT_FOUND
+    assert refused.spoke[0].rule == "gauger.surface"
+    opened = desk(open_paths=["/v1/sec*"])
+    assert opened.send(path="/v1/secret").verdict is Verdict.ALLOW
+    assert opened.weighed.surface.name == "open"
+
+
+def test_an_unknown_path_with_a_wrong_key_tells_only_that_the_path_is_unknown(desk):
+    decision = desk().send(path="/nowhere", headers=bearer("sk-nobody"))
+    assert decision.refusal.kind is RefusalKind.NOT_FOUND
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b"\xff\xfe", b'{"model": 5}'])
+def test_a_body_that_cannot_be_read_is_refused_with_400(desk, body):
+    decision = desk().send(body=body)
+    assert decision.refusal.kind is RefusalKind.BAD_REQUEST
+    assert decision.refusal.should_retry is False
+
+
+def test_what_the_edge_found_wrong_is_the_refusal(desk):
+    problem = Refusal(RefusalKind.TOO_LARGE, "too large")
+    assert desk().send(problem=problem).refusal is problem
+
+
+def test_a_template_shared_by_accounts_is_seen_at_the_next_step_and_not_before(desk):
+    table = desk()
+    prompt = "Please grade the following essay number {} against the rubric and explain each point."
+    first = table.send(body=chat(prompt.format(1)))
+    second = table.send(body=chat(prompt.format(22)), headers=bearer("sk-two"))
+    later = table.send(body=chat(prompt.format(333)), at_ns=NOON_NS + 6 * S)
+    other = table.send(body=chat("Where is the nearest library in my town?"), at_ns=NOON_NS + 6 * S)
+    assert [d.verdict for d in (first, second, later, other)] == [
+        Verdict.ALLOW,
+        Verdict.ALLOW,
+        Verdict.THROTTLE,
+        Verdict.ALLOW,
+    ]
+    assert later.by_cluster
+    assert later.index > first.index
+
+
+def test_settling_gives_back_what_was_not_used(desk):
+    table = desk()
+    table.send(body=chat("hello there my friend", max_tokens=8500))
+    held = table.readings
+    outcome = Outcome(200, True, Usage(input_tokens=10, output_tokens=20))
+    corrections = table.pipeline.settle(table.weighed, held, outcome)
+    table.store.correct(corrections)
+    again = table.send(body=chat("hello there my friend", max_tokens=8500))
+    assert again.verdict is Verdict.ALLOW
+    assert table.readings.readings[1].before == 30
+
+
+def test_fetching_a_stored_answer_is_not_charged_for_the_tokens_it_reports(desk):
+    table = desk()
+    table.send(method="GET", path="/v1/responses/resp_1", body=None)
+    outcome = Outcome(200, True, Usage(input_tokens=500, output_tokens=500))
+    assert table.pipeline.settle(table.weighed, table.readings, outcome) == ()
+
+
+def test_a_refused_exchange_settles_to_nothing(desk):
+    table = desk()
+    for _ in range(4):
+        table.send()
+    assert table.pipeline.settle(table.weighed, table.readings, Outcome(0, False, None)) == ()
+
+
+def records_of(table) -> list[str]:
+    decision = table.send(body=chat("the launch code is 0000", user="bob"))
+    outcome = Outcome(200, True, Usage(10, 0, 0, 5, 0))
+    corrections = table.pipeline.settle(table.weighed, table.readings, outcome)
+    made = [
+        table.pipeline.decision_record(table.weighed, table.readings, decision),
+        table.pipeline.completion_record(table.weighed, outcome, corrections, NOON_NS + S),
+    ]
+    return [msgspec.json.encode(record.fields).decode() for record in made]
+
+
+def test_records_hold_pseudonyms_and_never_a_key_an_address_or_a_prompt(desk):
+    decision, completion = records_of(desk())
+    for secret in SECRETS:
+        assert secret not in decision
+        assert secret not in completion
+
+
+def test_the_record_of_a_refused_caller_holds_no_raw_address_either(desk):
+    table = desk()
+    decision = table.send(headers=bearer("sk-nobody"))
+    record = table.pipeline.decision_record(table.weighed, table.readings, decision)
+    text = msgspec.json.encode(record.fields).decode()
+    assert "203.0.113.7" not in text
+    assert "sk-nobody" not in text
+    assert record.fields["refusal"] == "authentication"
+
+
+def test_records_say_what_was_read_and_what_was_charged(desk):
+    decision, completion = map(json.loads, records_of(desk()))
+    assert decision["verdict"] == "allow"
+    assert decision["charges"][0] == ["per-minute", "requests", 1, 3, 60, 0, True]
+    assert decision["taken"] is True
+    assert decision["facts"]["request.model"] == "m-small"
+    assert completion["usage"]["output"] == 5
+    assert completion["duration_ms"] == 1000
+
+
+def test_a_record_of_an_ordinary_exchange_stays_under_700_bytes(desk):
+    decision, completion = records_of(desk())
+    chain = 200  # seq, type, id, time and hash, which the log adds
+    assert len(decision) + chain < 950
+    assert len(completion) + chain < 700
+
+
+def test_the_same_account_has_the_same_pseudonym_in_every_record_and_no_other_has_it(desk):
+    table = desk()
+
+    def account(secret: str):
+        decision = table.send(headers=bearer(secret))
+        record = table.pipeline.decision_record(table.weighed, table.readings, decision)
+        return record.fields["account"]
+
+    assert account("sk-one") == account("sk-one") != account("sk-two")
