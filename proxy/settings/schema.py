@@ -1,5 +1,6 @@
 """The shape of gauger.yaml. Every setting is also an environment variable (see `load`)."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,8 @@ from pydantic import (
     StrictStr,
     ValidationInfo,
 )
+
+from proxy.facts.address import ForwardedHeader
 
 
 def _resolved(value: Any, info: ValidationInfo) -> Any:
@@ -30,6 +33,15 @@ def _listen(value: str) -> str:
     if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
         msg = f'"{value}" is not an address to listen on (write host:port, such as 127.0.0.1:8080)'
         raise ValueError(msg)
+    return value
+
+
+def _network(value: str) -> str:
+    try:
+        ip_network(value)
+    except ValueError:
+        msg = f'"{value}" is not a network (write 10.0.0.0/8, 2001:db8::/32 or an address)'
+        raise ValueError(msg) from None
     return value
 
 
@@ -162,8 +174,11 @@ class Settings(Section):
     server: Server = Server()
     admin: Admin = Admin()
     upstreams: Upstreams = Upstreams()
-    trusted_peers: list[StrictStr] = Field(
+    trusted_peers: list[Annotated[StrictStr, AfterValidator(_network)]] = Field(
         default_factory=list, description="CIDRs whose forwarding headers are believed."
+    )
+    forwarded_header: Annotated[ForwardedHeader, Field(strict=False)] = Field(
+        ForwardedHeader.EITHER, description="Which of their headers the trusted peers write."
     )
     account_header: StrictStr | None = Field(
         None, description="Header in which a trusted peer names the account."

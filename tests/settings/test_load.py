@@ -60,7 +60,7 @@ def test_faults_of_file_and_environment_are_told_at_once(written):
         "environment variable GAUGER_ADMIN__LISTEN: "
         '"nonsense" is not an address to listen on (write host:port, such as 127.0.0.1:8080)',
         'environment variable GAUGER_BLAH: unknown key "blah" (known here: account_header, '
-        "accounts, admin, audit, detector, geo, ja4_header, open_paths, policies, secrets, "
+        "accounts, admin, audit, detector, forwarded_header, geo, ja4_header, open_paths, policies, secrets, "
         "server, state_dir, trusted_peers, upstreams)",
         "gauger.yaml:3:18: server.listen: input should be a valid string, found the number 8080",
         'gauger.yaml:3:24: unknown key "max_bodi_bytes" (did you mean "max_body_bytes"?)',
@@ -77,6 +77,7 @@ def test_faults_of_file_and_environment_are_told_at_once(written):
             LEAST + "upstreams: {openai: {url: 'http://a', credential_env: NOPE}}\n",
             "the environment variable NOPE is not set",
         ),
+        (LEAST + "trusted_peers: [10.0.0.1/8]\n", '"10.0.0.1/8" is not a network'),
         (LEAST + "account_header: x-account\n", "account_header needs trusted_peers"),
         (LEAST + "secrets: {fingerprint_key: abc}\n", "at least 16 random bytes in hex"),
         (

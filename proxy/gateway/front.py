@@ -1,0 +1,139 @@
+"""The listener's side of HTTP: limits on what has not yet become a request.
+
+aiohttp's parser (llhttp, strict for requests) refuses malformed requests; this adds what it does
+not do: a time limit for headers that trickle in, a limit on connections, a check of what
+it lets pass and two servers could read differently (`suspicious`), and refusals with a body that
+a client can read.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestHandler
+
+from proxy.model.decision import Answer
+
+BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 21\r\n"
+    b"Connection: close\r\n\r\nToo many connections.\n"[:-1]
+)
+_HOST = re.compile(r"[A-Za-z0-9._~-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?")
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Unreadable = Callable[[str], Answer]
+
+
+class Front(web.Server):
+    """An aiohttp server whose connections are `_Connection`s.
+
+    `unreadable` renders the refusal of a request that cannot be parsed; its argument says why.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        unreadable: Unreadable,
+        *,
+        max_connections: int,
+        header_timeout_s: float,
+        keepalive_s: float,
+        max_header_bytes: int,
+    ) -> None:
+        super().__init__(
+            handler,
+            handler_cancellation=True,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=keepalive_s,
+            lingering_time=2.0,
+            max_line_size=max_header_bytes,
+            max_field_size=max_header_bytes,
+            read_bufsize=2**16,
+        )
+        self.unreadable = unreadable
+        self.max_connections = max_connections
+        self.header_timeout_s = header_timeout_s
+
+    def __call__(self) -> RequestHandler:
+        """Make the protocol of one connection."""
+        return _Connection(self, loop=asyncio.get_running_loop(), **self._kwargs)
+
+    @property
+    def open_connections(self) -> int:
+        """Connections of callers, idle ones included."""
+        return len(self._connections)
+
+
+def suspicious(request: web.BaseRequest) -> str | None:
+    """Why a request that could be parsed is refused all the same, or None.
+
+    Only the origin form of a target is served; the one transfer coding is chunked, and not in
+    HTTP/1.0; the host is a name or an address.
+    """
+    if request.method == "CONNECT" or not request.raw_path.startswith("/"):
+        return "The request target must be a path."
+    coding = request.headers.get("Transfer-Encoding")
+    if coding is not None and (coding.lower() != "chunked" or request.version < (1, 1)):
+        return "The only transfer coding that is served is chunked."
+    host = request.headers.get("Host")
+    if host is not None and not _HOST.fullmatch(host):
+        return "The Host header is not a host name or an address."
+    return None
+
+
+class _Connection(RequestHandler):
+    __slots__ = ("_front", "_header_timer")
+
+    def __init__(self, front: Front, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
+        super().__init__(front, loop=loop, **options)
+        self._front = front
+        self._header_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self._front.open_connections > self._front.max_connections:
+            assert isinstance(transport, asyncio.Transport)
+            transport.write(BUSY)
+            self.force_close()
+
+    def data_received(self, data: bytes) -> None:
+        seen = self._request_count
+        super().data_received(data)
+        if self._request_count != seen or self._request_in_progress:
+            self._stop_timer()
+        elif self._header_timer is None and data and not self._force_close:
+            wait_s = self._front.header_timeout_s
+            self._header_timer = self._loop.call_later(wait_s, self._headers_too_slow)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Refuse what could not be parsed, and close; anything else is a bug and is logged."""
+        if not isinstance(exc, HttpProcessingError):
+            return super().handle_error(request, status, exc, message)
+        given = self._front.unreadable(exc.message.partition("\n")[0].strip())
+        response = web.Response(status=given.status, headers=dict(given.headers), body=given.body)
+        response.force_close()
+        return response
+
+    def _headers_too_slow(self) -> None:
+        self._header_timer = None
+        if not self._request_in_progress:
+            self.force_close()
+
+    def _stop_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None

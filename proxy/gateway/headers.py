@@ -1,0 +1,129 @@
+"""Header fields on their way through: which go on, which stay, which are put in.
+
+Hop-by-hop fields (RFC 9110, 7.6.1) end here in both directions, those that `Connection` names
+too. A caller's statements about forwarding and about who it is end here as well, except
+that its credential goes on where the settings say so.
+"""
+
+from collections.abc import Iterable
+
+from aiohttp.typedefs import RawHeaders
+from multidict import CIMultiDict
+
+from proxy.model.exchange import Dialect, Headers
+from proxy.wire.credential import CREDENTIAL_HEADERS
+from proxy.wire.limit_headers import is_limit_header
+
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+# Of the request: who stands between the caller and us is nobody's business behind us.
+_NOT_FORWARDED = HOP_BY_HOP | {
+    "host",
+    "expect",
+    "content-length",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+}
+
+
+class BadHeaders(Exception):  # noqa: N818
+    """A request's header cannot be passed on; the text is for the caller."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def header_pairs(raw: RawHeaders, max_bytes: int) -> Headers:
+    """The fields as text, in order and with their case; BadHeaders if too many or not UTF-8."""
+    if sum(len(name) + len(value) + 4 for name, value in raw) > max_bytes:
+        msg = f"The request's headers are larger than {max_bytes} bytes."
+        raise BadHeaders(msg, 431)
+    try:
+        return tuple([(name.decode(), value.decode()) for name, value in raw])
+    except UnicodeDecodeError:
+        msg = "A header of the request is not UTF-8 text."
+        raise BadHeaders(msg, 400) from None
+
+
+def upstream_headers(
+    headers: Headers,
+    *,
+    own: frozenset[str],
+    credential: tuple[str, str] | None,
+    identity: bool,
+    decoded: bool,
+) -> "CIMultiDict[str]":
+    """What the upstream gets.
+
+    `own` are lower-case names that a trusted peer speaks to us with; `credential` replaces the
+    caller's, which goes on where it is None. `identity` asks for an answer that is not
+    compressed; `decoded` says that the body goes out without the coding it came in.
+    """
+    dropped = _named_by_connection(headers) | own
+    if credential is not None:
+        dropped |= CREDENTIAL_HEADERS
+    if identity:
+        dropped |= {"accept-encoding"}
+    if decoded:
+        dropped |= {"content-encoding"}
+    sent: CIMultiDict[str] = CIMultiDict()
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered not in _NOT_FORWARDED and lowered not in dropped:
+            sent.add(name, value)
+    if credential is not None:
+        sent.add(*credential)
+    if identity:
+        sent.add("Accept-Encoding", "identity")
+    return sent
+
+
+def _named_by_connection(headers: Iterable[tuple[str, str]]) -> frozenset[str]:
+    named = [value for name, value in headers if name.lower() == "connection"]
+    return frozenset(token.strip().lower() for value in named for token in value.split(","))
+
+
+def credential_header(dialect: Dialect, secret: str) -> tuple[str, str]:
+    """The field in which an upstream of the dialect takes its credential."""
+    if dialect is Dialect.ANTHROPIC:
+        return "x-api-key", secret
+    return "Authorization", f"Bearer {secret}"
+
+
+def client_headers(raw: RawHeaders, limits: Headers, *, keep_length: bool) -> "CIMultiDict[str]":
+    """What the client gets of an upstream's fields: ours take the place of its rate limits.
+
+    The upstream's limits are those of the operator's own account; they are shown only where
+    we have none to state.
+    """
+    pairs = [(name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in raw]
+    dropped = _named_by_connection(pairs)
+    given: CIMultiDict[str] = CIMultiDict()
+    for name, value in pairs:
+        lowered = name.lower()
+        if lowered in HOP_BY_HOP or lowered in dropped:
+            continue
+        if lowered == "content-length" and not keep_length:
+            continue
+        if limits and is_limit_header(lowered):
+            continue
+        given.add(name, value)
+    for name, value in limits:
+        given.add(name, value)
+    return given

@@ -1,0 +1,86 @@
+"""What Prometheus is told. No label names an account, a key or an address."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from proxy.model.decision import Decision
+from proxy.model.verdict import Mode
+
+_ADDED = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+_UPSTREAM = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+class Metrics:
+    """Counters and histograms of one gateway, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._exchanges = Counter(
+            "gauger_exchanges",
+            "Exchanges by surface and verdict.",
+            ["surface", "verdict"],
+            registry=self.registry,
+        )
+        self._rules = Counter(
+            "gauger_rule_verdicts",
+            "What rules said, by mode.",
+            ["rule", "mode", "verdict"],
+            registry=self.registry,
+        )
+        self._failures = Counter(
+            "gauger_upstream_failures",
+            "Upstream failures by kind.",
+            ["failure"],
+            registry=self.registry,
+        )
+        self.added = Histogram(
+            "gauger_added_latency_seconds",
+            "Time that Gauger itself adds to a forwarded exchange.",
+            buckets=_ADDED,
+            registry=self.registry,
+        )
+        self.upstream = Histogram(
+            "gauger_upstream_latency_seconds",
+            "Time until the upstream's headers.",
+            buckets=_UPSTREAM,
+            registry=self.registry,
+        )
+        self.under_way = self._gauge("gauger_exchanges_under_way", "Exchanges under way.")
+        self.streams = self._gauge("gauger_open_streams", "Streamed answers under way.")
+        self.connections = self._gauge("gauger_open_connections", "Open connections of callers.")
+        self.audit_lag = self._gauge("gauger_audit_lag_records", "Records not yet on disk.")
+        self.audit_failed = self._gauge("gauger_audit_failed", "1 while the log cannot be written.")
+        self.accounts = self._gauge("gauger_directory_accounts", "Accounts in the directory.")
+        self.directory_failed = self._gauge(
+            "gauger_directory_failed", "1 while the directory file cannot be taken up."
+        )
+        self._by_exchange: dict[tuple[str, str], Counter] = {}
+        self._by_rule: dict[tuple[str, str, str], Counter] = {}
+
+    def decided(self, surface: str, decision: Decision) -> None:
+        """Count a decision; children are kept, because finding one costs more than counting."""
+        key = (surface, decision.verdict.word)
+        child = self._by_exchange.get(key)
+        if child is None:
+            child = self._by_exchange[key] = self._exchanges.labels(*key)
+        child.inc()
+        for outcomes, mode in ((decision.spoke, Mode.ENFORCE), (decision.shadow, Mode.SHADOW)):
+            for outcome in outcomes:
+                self._rule(outcome.rule, mode.value, outcome.verdict.word)
+
+    def failed(self, word: str) -> None:
+        """Count an upstream failure."""
+        self._failures.labels(word).inc()
+
+    def text(self) -> bytes:
+        """The exposition format."""
+        return generate_latest(self.registry)
+
+    def _rule(self, *key: str) -> None:
+        rule, mode, verdict = key
+        child = self._by_rule.get((rule, mode, verdict))
+        if child is None:
+            child = self._by_rule[rule, mode, verdict] = self._rules.labels(*key)
+        child.inc()
+
+    def _gauge(self, name: str, description: str) -> Gauge:
+        return Gauge(name, description, registry=self.registry)

@@ -1,0 +1,101 @@
+"""The fields of request bodies that are read; msgspec checks the others and skips them.
+
+A field of the wrong type is refused (`proxy.wire.request`), so only those stand here whose type
+both vendors hold to. Where they vary (`role`, a part's `text`) the type is `object`.
+"""
+
+from msgspec import Raw, Struct
+
+NO_RAW = Raw()
+
+
+class Part(Struct, gc=False):
+    """A content part or block. `content` is that of a tool result."""
+
+    type: object = None
+    text: object = None
+    input: Raw = NO_RAW
+    content: "str | list[Part | str | None] | None" = None
+
+
+Content = str | list[Part | str | None] | None
+
+
+class Turn(Struct, gc=False):
+    """A message, or an item of the responses surface."""
+
+    role: object = None
+    type: object = None
+    content: Content = None
+    tool_calls: Raw = NO_RAW
+    arguments: Raw = NO_RAW
+    output: Raw = NO_RAW
+
+
+class StreamOptions(Struct):
+    """What a stream is asked to report."""
+
+    include_usage: bool | None = None
+
+
+class Body(Struct):
+    """Fields that every surface with a body shares."""
+
+    model: str | None = None
+    stream: bool | None = None
+    n: int | None = None
+    tools: Raw = NO_RAW
+
+
+class Chat(Body):
+    """POST /v1/chat/completions."""
+
+    messages: list[Turn] | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    stream_options: StreamOptions | None = None
+    functions: Raw = NO_RAW
+    response_format: Raw = NO_RAW
+
+
+class Responses(Body):
+    """POST /v1/responses; `instructions` may be items where they come from a stored prompt."""
+
+    input: str | list[Turn] | None = None
+    instructions: str | list[Turn] | None = None
+    max_output_tokens: int | None = None
+    text: Raw = NO_RAW
+
+
+class Messages(Body):
+    """POST /v1/messages and /v1/messages/count_tokens."""
+
+    messages: list[Turn] | None = None
+    system: Content = None
+    max_tokens: int | None = None
+
+
+Texts = str | list[str | int | list[int] | Part | None] | None
+
+
+class Texted(Body):
+    """Completions, embeddings, images, speech and moderations: one text, or several."""
+
+    prompt: Texts = None
+    input: Texts = None
+    suffix: str | None = None
+    max_tokens: int | None = None
+    best_of: int | None = None
+    stream_options: StreamOptions | None = None
+
+
+class BatchEntry(Struct, gc=False):
+    """One request of a batch."""
+
+    params: Messages
+
+
+class Batch(Body):
+    """POST /v1/messages/batches: whole requests."""
+
+    requests: list[BatchEntry] | None = None

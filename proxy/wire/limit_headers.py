@@ -1,0 +1,134 @@
+"""Rate-limit header fields: the vendors' own, and the IETF draft's.
+
+OpenAI: https://platform.openai.com/docs/guides/rate-limits; Anthropic:
+https://docs.anthropic.com/en/api/rate-limits; IETF: draft-ietf-httpapi-ratelimit-headers-11.
+
+The draft registers no quota unit for tokens, and a policy without `qu` is read as requests, which
+would be wrong by orders of magnitude. So token limits carry a unit string of their own
+(`qu="tokens"`, `qu="input-tokens"`, `qu="output-tokens"`): a client that does not know
+the unit then knows that it does not.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from proxy.model.decision import LimitState
+from proxy.model.exchange import Dialect, Headers
+from proxy.model.verdict import Unit
+
+_NS = 1_000_000_000
+_LARGEST_INTEGER = 999_999_999_999_999  # RFC 9651, 3.3.1
+_LARGEST_INSTANT_S = 253_402_300_799  # 9999-12-31T23:59:59Z
+
+_TOKEN_UNITS = (Unit.TOKENS, Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS)
+_OPENAI_FIELDS: dict[str, tuple[Unit, ...]] = {
+    "requests": (Unit.REQUESTS,),
+    "tokens": (Unit.TOKENS,),
+}
+_ANTHROPIC_FIELDS: dict[str, tuple[Unit, ...]] = {
+    "requests": (Unit.REQUESTS,),
+    "tokens": _TOKEN_UNITS,  # "the most restrictive limit currently in effect"
+    "input-tokens": (Unit.INPUT_TOKENS,),
+    "output-tokens": (Unit.OUTPUT_TOKENS,),
+}
+_FAMILIES = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-")
+
+
+def limit_headers(dialect: Dialect, limits: tuple[LimitState, ...], at_ns: int) -> Headers:
+    """The fields that tell a caller of `dialect` where its limits stand at `at_ns` (Unix ns).
+
+    The IETF fields name every limit; a vendor's fields show the most restrictive limit of each
+    unit, since they have room for one. No limits, no fields.
+    """
+    if not limits:
+        return ()
+    if dialect is Dialect.ANTHROPIC:
+        vendor = _vendor_headers("anthropic-ratelimit-{1}-{0}", _ANTHROPIC_FIELDS, limits, _instant)
+    else:
+        vendor = _vendor_headers(
+            "x-ratelimit-{0}-{1}",
+            _OPENAI_FIELDS,
+            limits,
+            lambda limit: _duration(limit.resets_at_ns - at_ns),
+        )
+    return (*vendor, *_ietf_headers(limits, at_ns))
+
+
+def is_limit_header(name: str) -> bool:
+    """Whether an upstream's header field (any case) is of a kind that ours replace."""
+    lowered = name.lower()
+    return lowered == "ratelimit" or lowered.startswith(_FAMILIES)
+
+
+def seconds_until(instant_ns: int, at_ns: int) -> int:
+    """Whole seconds from `at_ns` to an instant, rounded up, never negative."""
+    return max(0, -((at_ns - instant_ns) // _NS))
+
+
+def _vendor_headers(
+    template: str,
+    fields: dict[str, tuple[Unit, ...]],
+    limits: tuple[LimitState, ...],
+    reset: Callable[[LimitState], str],
+) -> Headers:
+    headers: list[tuple[str, str]] = []
+    for field, units in fields.items():
+        of_units = [limit for limit in limits if limit.unit in units]
+        if not of_units:
+            continue
+        limit = min(of_units, key=_restrictiveness)
+        headers.append((template.format("limit", field), str(limit.limit)))
+        headers.append((template.format("remaining", field), str(max(0, limit.remaining))))
+        headers.append((template.format("reset", field), reset(limit)))
+    return tuple(headers)
+
+
+def _restrictiveness(limit: LimitState) -> tuple[int, int, int]:
+    """Least remaining first; then the one that stays longest; then the smallest."""
+    return max(0, limit.remaining), -limit.resets_at_ns, limit.limit
+
+
+def _ietf_headers(limits: tuple[LimitState, ...], at_ns: int) -> Headers:
+    policies = ", ".join(
+        f"{_string(limit.rule)};q={_integer(limit.limit)}{_unit(limit.unit)}"
+        f";w={_integer(max(1, limit.window_s))}"
+        for limit in limits
+    )
+    states = ", ".join(
+        f"{_string(limit.rule)};r={_integer(limit.remaining)}"
+        f";t={_integer(seconds_until(limit.resets_at_ns, at_ns))}"
+        for limit in limits
+    )
+    return (("RateLimit-Policy", policies), ("RateLimit", states))
+
+
+def _unit(unit: Unit) -> str:
+    return "" if unit is Unit.REQUESTS else f';qu="{unit.value.replace("_", "-")}"'
+
+
+def _string(text: str) -> str:
+    """A structured-field String (RFC 9651, 3.3.3): printable ASCII, quoted."""
+    printable = "".join(char if " " <= char <= "~" else "?" for char in text)
+    return '"' + printable.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _integer(value: int) -> int:
+    return min(max(0, value), _LARGEST_INTEGER)
+
+
+def _duration(left_ns: int) -> str:
+    """A span as OpenAI writes it: `12ms` below a second, then `1s`, `6m0s`, `2h0m5s`."""
+    if left_ns < _NS:
+        left_ms = max(0, -(-left_ns // 1_000_000))
+        return f"{left_ms}ms" if 0 < left_ms < 1000 else ("1s" if left_ms else "0s")
+    minutes, seconds = divmod(-(-left_ns // _NS), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes}m{seconds}s"
+    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
+
+
+def _instant(limit: LimitState) -> str:
+    """The reset as RFC 3339 in whole seconds, rounded up."""
+    at_s = min(max(0, -(-limit.resets_at_ns // _NS)), _LARGEST_INSTANT_S)
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
