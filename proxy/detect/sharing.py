@@ -7,16 +7,18 @@ which arrive a little late, and in any order, still count in their own step. Ref
 count like served ones: an attempt is evidence too. The result depends on the sightings and the
 times alone, not on how often `advance` is called.
 
-Invariants: the number of (template, account) pairs is bounded; a step touches only the templates
-that were seen or that leave a window in it, and its cost is linear in their accounts.
+Invariants: the number of (template, account) pairs is bounded after each step (near the bound,
+which of the smallest templates are forgotten may depend on the calls); a step touches only the
+templates that were seen or that leave a window in it, and its cost is linear in their accounts.
 """
 
 from bisect import bisect_right
 from collections.abc import Mapping
 from heapq import heappop, heappush
-from operator import itemgetter
 from typing import TypedDict
 from zlib import crc32
+
+import msgspec
 
 from proxy.model.sighting import Sighting
 
@@ -24,6 +26,8 @@ TRAIT = "template"
 SHARDS = 256
 MAX_PAIRS = 250_000
 MIN_PAIRS = 4_096
+WORK_PER_CALL = 32  # templates
+COUNTED_AT_ONCE = 32  # accounts
 MAX_ACCOUNTS = 10_000  # of one template; the count stays there
 NS_PER_S = 1_000_000_000
 FORMAT = 1
@@ -41,7 +45,10 @@ class State(TypedDict):
     step: int
     version: int
     hand: int
+    windows_s: list[int]
     templates: list[tuple[str, list[tuple[str, int]]]]
+    counts: list[tuple[str, list[int]]]
+    due: list[tuple[str, int]]
     pending: list[tuple[int, str, str, int]]
 
 
@@ -51,21 +58,21 @@ class SharingIndex:
     `version` is the number of the step that last changed it, 0 while nothing is shared.
     """
 
-    __slots__ = ("_shards", "version", "windows_s")
+    __slots__ = ("shards", "version", "windows_s")
 
     def __init__(
         self, version: int, windows_s: tuple[int, ...], shards: tuple[Mapping[str, Counts], ...]
     ) -> None:
         self.version = version
         self.windows_s = windows_s
-        self._shards = shards
+        self.shards = shards
 
     def template_accounts(self, token: str) -> dict[int, int]:
         """Accounts that shared a template token, by window in seconds.
 
         0 in every window where it has not been seen from two accounts in the longest one.
         """
-        counts = self._shards[_shard(token)].get(token) if self._shards else None
+        counts = self.shards[_shard(token)].get(token) if self.shards else None
         if counts is None:
             return dict.fromkeys(self.windows_s, 0)
         return dict(zip(self.windows_s, counts, strict=True))
@@ -92,6 +99,7 @@ class TemplateSharing:
         self._windows_s = tuple(sorted(windows_s))
         self._windows = tuple(-(-window * NS_PER_S // self._step_ns) for window in self._windows_s)
         self._max_pairs = max_pairs
+        self._roomy_pairs = max_pairs - max_pairs // 16  # above it, room is made little by little
         self._empty()
 
     def _empty(self) -> None:
@@ -102,6 +110,9 @@ class TemplateSharing:
         self._due_of: dict[str, int] = {}
         self._steps: list[int] = []  # heap of the steps in which there is something to do
         self._fresh: set[int] = set()  # shards of counts that are not published yet
+        # Of the following step: templates of many accounts to be counted, and those done already.
+        self._hot: dict[str, None] = {}
+        self._worked: dict[str, None] = {}
         self._pairs = self._waiting = 0
         self._hand = 0  # the shard in which the next eviction begins
         self._step = 0  # the last step that was taken
@@ -123,20 +134,25 @@ class TemplateSharing:
             return
         seen = sighting.at_ns // self._step_ns + 1
         for trait, token in sighting.tokens:
-            if trait == TRAIT:
-                self._wait(max(seen, self._step + 1), token, sighting.account, seen)
+            if trait == TRAIT and seen > self._step + 1:
+                self._wait(seen, token, sighting.account, seen)
+            elif trait == TRAIT:
+                self._see(token, {sighting.account: seen})
 
     def advance(self, now_ns: int) -> SharingIndex:
         """Take the steps that have taken effect by `now_ns`; the index that holds then.
 
-        The same object comes back while nothing has changed.
+        The same object comes back while nothing has changed. Each call does a small part of the
+        following step's work, so that no single call has to do it all.
         """
         target = (now_ns - self._delay_ns) // self._step_ns
         while self._steps and self._steps[0] <= target:
-            step = heappop(self._steps)
-            if step in self._pending or step in self._due:
-                self._take(step)
+            self._finish(self._steps[0])
         self._step = max(self._step, target)
+        if self._steps and self._steps[0] == self._step + 1:
+            self._work(WORK_PER_CALL, over=now_ns >= self._steps[0] * self._step_ns)
+            if self._pairs > self._roomy_pairs:
+                self._evict()
         return self._index
 
     def save(self) -> State:
@@ -144,6 +160,7 @@ class TemplateSharing:
         return {
             "format": FORMAT,
             "step_s": self._step_s,
+            "windows_s": list(self._windows_s),
             "position": self.position,
             "step": self._step,
             "version": self._index.version,
@@ -153,6 +170,13 @@ class TemplateSharing:
                 for shard in self._templates
                 for token, accounts in shard.items()
             ],
+            "counts": [
+                (token, list(counts))
+                for shard in self._index.shards
+                for token, counts in shard.items()
+            ],
+            "due": [*self._due_of.items()]
+            + [(token, self._step + 1) for tokens in (self._hot, self._worked) for token in tokens],
             "pending": [
                 (step, token, account, seen)
                 for step, tokens in self._pending.items()
@@ -164,8 +188,8 @@ class TemplateSharing:
     def load(self, state: object) -> None:
         """Go on from a saved state; sightings that it holds are ignored from now on.
 
-        The windows may be others than when it was saved. Raises ValueError for anything but a
-        state of this version and step.
+        With other windows than when it was saved, counts begin at the next step. Raises ValueError
+        for anything but a state of this version and detector step.
         """
         saved = msgspec.convert(state, State)
         if saved["format"] != FORMAT or saved["step_s"] != self._step_s:
@@ -179,77 +203,106 @@ class TemplateSharing:
         for token, accounts in saved["templates"]:
             self._templates[_shard(token)][token] = dict(accounts)
             self._pairs += len(accounts)
-        for token, _ in saved["templates"] if self._windows else ():
-            self._count(token)
+        if saved["windows_s"] != list(self._windows_s):
+            saved["counts"] = []
+            saved["due"] = [(token, self._step + 1) for token, _ in saved["templates"]]
+        for token, step in saved["due"]:
+            self._undue(token)
+            self._dues(token, step)
+        for token, counts in saved["counts"]:
+            self._state(_shard(token), token, tuple(counts))
         self._publish(saved["version"])
 
     def _wait(self, step: int, token: str, account: str, seen: int) -> None:
-        tokens = self._pending.get(step)
-        if tokens is None:
-            tokens = self._pending[step] = {}
-            heappush(self._steps, step)
-        accounts = tokens.setdefault(token, {})
+        """Keep a sighting for a step that is not the following one yet."""
+        self._bucket(step)
+        accounts = self._pending.setdefault(step, {}).setdefault(token, {})
         if account not in accounts:
             if self._waiting >= self._max_pairs:
                 return
             self._waiting += 1
         accounts[account] = max(seen, accounts.get(account, 0))
 
-    def _take(self, step: int) -> None:
-        """Take one step: what waited for it comes in, what left a window goes out."""
-        self._step = step
-        touched = self._due.pop(step, {})
-        for token, accounts in self._pending.pop(step, {}).items():
-            self._merge(token, accounts)
-            touched[token] = None
-        if self._pairs > self._max_pairs:
-            self._evict()
-        for token in touched:
+    def _see(self, token: str, accounts: Accounts) -> None:
+        """Take sightings into the following step; a template of many accounts is counted late."""
+        held = self._templates[_shard(token)].setdefault(token, {})
+        for account, seen in accounts.items():
+            before = held.pop(account, None)
+            if before is None and len(held) >= MAX_ACCOUNTS:
+                del held[next(iter(held))]
+            elif before is None:
+                self._pairs += 1
+            held[account] = max(seen, before or 0)
+        self._bucket(self._step + 1)
+        if len(held) > COUNTED_AT_ONCE:
+            self._hot[token] = None
+        else:
             self._count(token)
+
+    def _bucket(self, step: int) -> dict[str, None]:
+        """The templates that are due in a step; from now on that step is not passed over."""
+        due = self._due.get(step)
+        if due is None:
+            due = self._due[step] = {}
+            heappush(self._steps, step)
+        return due
+
+    def _work(self, templates: int | None, *, over: bool) -> None:
+        """Do the following step's work for so many templates; no index shows it before the end.
+
+        Templates of many accounts are left until the step is over, as each sighting changes them.
+        """
+        pending = self._pending.get(self._step + 1, {})
+        due = self._due[self._step + 1]
+        while templates != 0:
+            if pending:
+                token, accounts = pending.popitem()
+                self._waiting -= len(accounts)
+                self._see(token, accounts)
+            elif due:
+                self._count(due.popitem()[0])
+            elif over and self._hot:
+                self._count(self._hot.popitem()[0])
+            else:
+                break
+            templates = None if templates is None else templates - 1
+
+    def _finish(self, step: int) -> None:
+        """Do what is left of a step, and publish the index that it makes."""
+        self._step = step - 1
+        self._work(None, over=True)
+        self._step = heappop(self._steps)
+        self._pending.pop(step, None)
+        del self._due[step]
+        self._worked.clear()
+        while self._pairs > self._max_pairs:
+            self._evict()
         self._publish(step)
 
-    def _merge(self, token: str, accounts: Accounts) -> None:
-        held = self._templates[_shard(token)].setdefault(token, {})
-        self._waiting -= len(accounts)
-        for account, seen in sorted(accounts.items(), key=itemgetter(1, 0)):
-            before = held.get(account)
-            if before is None:
-                if len(held) >= MAX_ACCOUNTS:
-                    del held[next(iter(held))]
-                else:
-                    self._pairs += 1
-            elif before >= seen:
-                continue
-            else:
-                del held[account]
-            held[account] = seen
-
     def _count(self, token: str) -> None:
-        """Count a template's accounts by window, forget those past all, and say when to again."""
-        shard = _shard(token)
+        """Count a template's accounts as of the following step, and say when to count again."""
+        step, shard = self._step + 1, _shard(token)
+        self._worked[token] = None
         held = self._templates[shard].get(token, {})
         self._undue(token)
-        seen = sorted(held.values())
-        gone = bisect_right(seen, self._step - self._windows[-1])
-        if gone:
-            kept = {a: last for a, last in held.items() if last > self._step - self._windows[-1]}
-            self._pairs -= len(held) - len(kept)
-            self._templates[shard][token] = held = kept
-        if not held:
-            self._templates[shard].pop(token, None)
+        if len(held) > 1:
+            seen = sorted(held.values())
+            past = step - self._windows[-1]
+            if seen[0] <= past:
+                seen = seen[bisect_right(seen, past) :]
+                self._pairs -= len(held) - len(seen)
+                held = {account: last for account, last in held.items() if last > past}
+                self._templates[shard][token] = held
         if len(held) < 2:
+            # One account alone is forgotten when its room is needed: it counts for nothing.
             self._state(shard, token, None)
+            if not held:
+                self._templates[shard].pop(token, None)
             return
-        firsts = [bisect_right(seen, self._step - window) for window in self._windows]
+        firsts = [bisect_right(seen, step - window) for window in self._windows]
         self._state(shard, token, tuple(len(seen) - first for first in firsts))
-        self._dues(
-            token,
-            min(
-                seen[first] + window
-                for first, window in zip(firsts, self._windows, strict=True)
-                if first < len(seen)
-            ),
-        )
+        leaves = zip(firsts, self._windows, strict=True)
+        self._dues(token, min(seen[first] + w for first, w in leaves if first < len(seen)))
 
     def _state(self, shard: int, token: str, counts: Counts | None) -> None:
         """Enter counts in the next index; what was published stays as it is."""
@@ -269,11 +322,7 @@ class TemplateSharing:
             self._fresh.clear()
 
     def _dues(self, token: str, step: int) -> None:
-        tokens = self._due.get(step)
-        if tokens is None:
-            tokens = self._due[step] = {}
-            heappush(self._steps, step)
-        tokens[token] = None
+        self._bucket(step)[token] = None
         self._due_of[token] = step
 
     def _undue(self, token: str) -> None:
@@ -282,24 +331,22 @@ class TemplateSharing:
             self._due[step].pop(token, None)
 
     def _evict(self) -> None:
-        """Make room: from shard after shard an eighth of the templates, fewest accounts first.
+        """Make room in the next shard: an eighth of its templates go, fewest accounts first.
 
         Tokens are keyed, so each shard is a fair sample and nobody can choose whose neighbour he
         is. Among equals the one seen longest ago goes.
         """
-        enough = self._max_pairs - self._max_pairs // 64
-        while self._pairs > enough:
-            templates = self._templates[self._hand]
-            ranked = sorted(
-                (len(accounts), next(reversed(accounts.values())), token)
-                for token, accounts in templates.items()
-            )
-            for accounts, _, token in ranked[: 1 + len(ranked) // 8]:
-                del templates[token]
-                self._pairs -= accounts
-                self._undue(token)
-                self._state(self._hand, token, None)
-            self._hand = (self._hand + 1) % SHARDS
+        templates = self._templates[self._hand]
+        ranked = sorted(
+            (len(accounts), next(reversed(accounts.values())), token)
+            for token, accounts in templates.items()
+        )
+        for accounts, _, token in ranked[: 1 + len(ranked) // 8]:
+            del templates[token]
+            self._pairs -= accounts
+            self._undue(token)
+            self._state(self._hand, token, None)
+        self._hand = (self._hand + 1) % SHARDS
 
 
 def _shard(token: str) -> int:

@@ -124,6 +124,7 @@ def _write(accounts: Path, aside: Path) -> BuildReport:
         meta = {
             "format": FORMAT,
             "path": os.path.abspath(accounts),  # noqa: PTH100
+            "accounts": str(report.accounts),
             "report": msgspec.json.encode(report).decode(),
         }
         db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())

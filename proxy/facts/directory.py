@@ -26,7 +26,6 @@ CACHED_CALLERS = 8_192
 MAPPED_BYTES = 1 << 32
 _BY_SHA256 = "SELECT json FROM accounts WHERE line = (SELECT line FROM keys WHERE sha256 = ?)"
 _BY_KEY_ID = "SELECT json FROM accounts WHERE line = (SELECT line FROM keys WHERE id = ?)"
-_COUNT = "SELECT count(*) FROM accounts"
 _BY_ACCOUNT = "SELECT json FROM accounts WHERE id = ?"
 
 
@@ -45,8 +44,9 @@ class Directory:
     memory. Not for use by several threads at once.
     """
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, accounts: int) -> None:
         self._loaded = db
+        self._accounts = accounts
         self._added: sqlite3.Connection | None = None
         self._forget()
 
@@ -83,14 +83,13 @@ class Directory:
         if filled.faults:
             db.close()
             raise DirectoryError(*filled.told(name))
-        return cls(db)
+        return cls(db, filled.accounts)
 
     @classmethod
     def open(cls, index: Path | str) -> Self:
         """The directory in an index that `build_index` wrote. Raises DirectoryError."""
         db = open_index(index)
-        read_meta(db, index)
-        return cls(db)
+        return cls(db, int(read_meta(db, index)["accounts"]))
 
     def by_credential(self, secret: str) -> Caller | None:
         """Whose key this is: the bare key as the caller sent it, or None where nobody's."""
@@ -125,6 +124,8 @@ class Directory:
                     raise DirectoryError(
                         f'new account: key "{key_id}" is of account "{holder.account}" already'
                     )
+        if self.by_account(new.account) is None:
+            self._accounts += 1
         added = self._overlay()
         known = added.execute("SELECT line FROM accounts WHERE id = ?", (new.account,)).fetchall()
         added.executemany("DELETE FROM keys WHERE line = ?", known)
@@ -141,11 +142,7 @@ class Directory:
             self._added.close()
 
     def __len__(self) -> int:
-        count = int(self._loaded.execute(_COUNT).fetchone()[0])
-        if self._added is None:
-            return count
-        ids = [row[0] for row in self._added.execute("SELECT id FROM accounts")]
-        return count + sum(_row(self._loaded, _BY_ACCOUNT, name) is None for name in ids)
+        return self._accounts
 
     def _forget(self) -> None:
         self._by_digest = _Recent()
@@ -218,11 +215,11 @@ def hash_key(secret: str) -> str:
 def _row(db: sqlite3.Connection, query: str, value: str | bytes) -> Account | None:
     try:
         row = db.execute(query, (value,)).fetchone()
+        return read_account(row[0]) if row else None
     except UnicodeEncodeError:  # an id with a lone surrogate is in no file
         return None
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, AccountLineError) as error:
         raise DirectoryError(f"the account index cannot be read: {error}") from error
-    return read_account(row[0]) if row else None
 
 
 def open_index(index: Path | str) -> sqlite3.Connection:

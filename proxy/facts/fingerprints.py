@@ -38,7 +38,7 @@ INSTRUCTIONS = frozenset((
 _TAG = re.compile(r"<([A-Za-z][\w-]{0,31})>")
 _QUOTED = re.compile(
     r""""[^"]*(?:"|\Z)|“[^”]*(?:”|\Z)|«[^»]*(?:»|\Z)|「[^」]*(?:」|\Z)|`[^`]*(?:`|\Z)"""
-    r"""|(?<!\w)'[^']*'(?!\w)"""
+    r"""|(?<!\w)'(?:[^']|'(?=\w)){0,400}+'"""
 )
 _QUOTES = re.compile("""["'`“«「]""")
 _COLON = re.compile(r":(?=\s|\Z)")

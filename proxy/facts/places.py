@@ -14,12 +14,13 @@ from typing import Self
 
 import maxminddb
 
+from proxy.facts.address import canonical
 from proxy.facts.networks import Networks, packed
 
 CACHED_PLACES = 16_384
 MAX_PROBLEMS = 20
 ANONYMIZER_KINDS = ("vpn", "tor", "hosting", "proxy", "residential_proxy")
-_PROBED_RECORDS = 20_000
+PROBED_RECORDS = 20_000
 _ASN = re.compile(r"(?:AS)?(\d{1,10})\Z", re.IGNORECASE | re.ASCII)
 _COUNTRY = re.compile(r"[A-Za-z]{2}\Z")
 
@@ -105,7 +106,7 @@ class Places:
 
     def _record(self, name: str, reader: maxminddb.Reader, ip: str) -> object:
         try:
-            return reader.get(ip)
+            return reader.get(canonical(ip))
         except ValueError:  # an IPv6 address and a database of IPv4
             return None
         except (maxminddb.InvalidDatabaseError, UnicodeDecodeError, RecursionError) as error:
@@ -183,10 +184,10 @@ def _open(path: Path | str) -> maxminddb.Reader:
     except (maxminddb.InvalidDatabaseError, ValueError, RecursionError) as error:
         raise PlacesError(f"{path}: not a readable MMDB file ({error}); fetch it again") from error
     try:
-        known = any(
-            _country(record) or _asn(record) for _, record in islice(reader, _PROBED_RECORDS)
-        )
-    except (maxminddb.InvalidDatabaseError, ValueError, RecursionError) as error:
+        known = any(_country(found) or _asn(found) for _, found in islice(reader, PROBED_RECORDS))
+    except ValueError:  # maxminddb cannot name a network that holds all of IPv4, but finds in it
+        known = True
+    except (maxminddb.InvalidDatabaseError, RecursionError) as error:
         reader.close()
         raise PlacesError(f"{path}: a damaged MMDB file ({error}); fetch it again") from error
     if not known:
