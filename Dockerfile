@@ -11,6 +11,7 @@ COPY requirements.lock ./
 RUN /opt/gauger/bin/pip install --require-hashes --only-binary :all: -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY proxy ./proxy
+COPY policies/examples ./policies/examples
 RUN /opt/gauger/bin/pip install --no-deps . \
     && /opt/gauger/bin/pip uninstall --yes pip
 

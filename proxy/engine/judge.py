@@ -13,6 +13,7 @@ from proxy.model.verdict import Mode, RefusalKind, RuleKind, Unit, Verdict
 from proxy.policy.rules import PolicySet
 
 NS_PER_S = 1_000_000_000
+LONGEST_WAIT_NS = 120 * NS_PER_S  # an SDK that would sleep longer is told not to try by itself
 BORROWED_WINDOW_S = 60  # where no quota governs the account, a refusal says to wait for a minute
 
 
@@ -109,7 +110,7 @@ def _refusal(
         return _borrowed(policy, plan, limits)
     never = next((pair for pair in binding if pair[0].amount > pair[0].limit), None)
     charge, state = never or max(binding, key=lambda pair: pair[1].resets_at_ns)
-    return _over(policy, state, too_large=charge.amount if never else None)
+    return _over(policy, state, plan.at_ns, too_large=charge.amount if never else None)
 
 
 def _denial(policy: PolicySet, deniers: list[RuleOutcome]) -> Refusal:
@@ -123,7 +124,9 @@ def _denial(policy: PolicySet, deniers: list[RuleOutcome]) -> Refusal:
     return Refusal(RefusalKind.PERMISSION, message, should_retry=False)
 
 
-def _over(policy: PolicySet, state: LimitState, too_large: int | None = None) -> Refusal:
+def _over(
+    policy: PolicySet, state: LimitState, at_ns: int, too_large: int | None = None
+) -> Refusal:
     """The refusal of a published limit. A request that can never fit is told not to come back."""
     unit = state.unit.value.replace("_", " ")
     period = _period(state.window_s)
@@ -135,7 +138,13 @@ def _over(policy: PolicySet, state: LimitState, too_large: int | None = None) ->
         return Refusal(RefusalKind.RATE_LIMIT, message, limit=state, should_retry=False)
     rule = next(rule for rule in policy.quotas if rule.id == state.rule)
     message = rule.message or f"Rate limit reached: {state.limit} {unit} {period}."
-    return Refusal(RefusalKind.RATE_LIMIT, message, limit=state, retry_at_ns=state.resets_at_ns)
+    return Refusal(
+        RefusalKind.RATE_LIMIT,
+        message,
+        limit=state,
+        retry_at_ns=state.resets_at_ns,
+        should_retry=False if state.resets_at_ns - at_ns > LONGEST_WAIT_NS else None,
+    )
 
 
 def _borrowed(policy: PolicySet, plan: Plan, limits: tuple[LimitState, ...]) -> Refusal:
@@ -143,7 +152,7 @@ def _borrowed(policy: PolicySet, plan: Plan, limits: tuple[LimitState, ...]) -> 
     if limits:
         own = min(limits, key=lambda state: (state.unit is not Unit.REQUESTS, state.window_s))
         state = LimitState(own.rule, own.unit, own.limit, 0, own.window_s, own.resets_at_ns)
-        return _over(policy, state)
+        return _over(policy, state, plan.at_ns)
     window_ns = BORROWED_WINDOW_S * NS_PER_S
     retry_at_ns = (plan.at_ns // window_ns + 1) * window_ns
     return Refusal(RefusalKind.RATE_LIMIT, "Rate limit reached.", retry_at_ns=retry_at_ns)

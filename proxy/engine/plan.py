@@ -8,6 +8,7 @@ from proxy.model.decision import RuleOutcome
 from proxy.model.facts import Facts
 from proxy.model.plan import Charge, Plan
 from proxy.model.verdict import Durability, Mode, OnMissing, Unit, Verdict
+from proxy.policy.candidates import Candidates
 from proxy.policy.rules import FingerprintRule, GeographyRule, Limit, PolicySet, QuotaRule, Rule
 
 ALGORITHM = "fixed"  # windows of fixed length, aligned to the Unix epoch
@@ -51,18 +52,21 @@ class _Gathered:
             self.refused = True
 
 
-def plan(policy: PolicySet, facts: Facts, at_ns: int, default: Durability) -> Plan:
+def plan(rules: Candidates | PolicySet, facts: Facts, at_ns: int, default: Durability) -> Plan:
     """What the policy wants for an exchange with these facts at that time.
+
+    `rules` is a policy set, or those of its rules that may govern the exchange: both give the
+    same plan.
 
     `default` is the durability class of rules that name none, and of an exchange that no rule
     governs.
     """
     gathered = _Gathered(default)
-    for geography in policy.geography:
+    for geography in rules.geography:
         _static(geography, _geography, Verdict.DENY, facts, gathered)
-    for fingerprint in policy.fingerprints:
+    for fingerprint in rules.fingerprints:
         _static(fingerprint, _fingerprint, fingerprint.verdict, facts, gathered)
-    for quota in policy.quotas:
+    for quota in rules.quotas:
         _quota(quota, facts, gathered)
     return Plan(
         at_ns=at_ns,

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from proxy.audit.errors import AuditUnavailable
 from proxy.audit.log import AuditLog
+from proxy.gateway.headers import SERVER
 from proxy.gateway.ids import exchange_id
 from proxy.gateway.metrics import Metrics
 from proxy.model.record import Json, Record
@@ -57,6 +58,7 @@ class Admin:
     def app(self) -> web.Application:
         """The application to serve on the admin address. Actions are keyed by their path."""
         app = web.Application(client_max_size=64 * 1024)
+        app.on_response_prepare.append(_named)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics_text)
@@ -113,6 +115,10 @@ class Admin:
         except AuditUnavailable:
             return False
         return True
+
+
+async def _named(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = SERVER
 
 
 def _told(status: int, said: str) -> web.Response:

@@ -19,7 +19,7 @@ from proxy.audit.errors import AuditUnavailable
 from proxy.audit.log import AuditLog
 from proxy.facts.address import TrustedPeers, canonical, client_address
 from proxy.gateway.body import Body, BodyTooLarge, bounded, expect_continue, read_body
-from proxy.gateway.front import suspicious
+from proxy.gateway.front import own, suspicious
 from proxy.gateway.headers import (
     BadHeaders,
     client_headers,
@@ -29,7 +29,7 @@ from proxy.gateway.headers import (
 )
 from proxy.gateway.ids import exchange_id
 from proxy.gateway.metrics import Metrics
-from proxy.gateway.relay import Progress, relay
+from proxy.gateway.relay import PassedOn, Progress, relay
 from proxy.gateway.upstream import Failure, Upstream, UpstreamPool
 from proxy.model.account import Caller
 from proxy.model.decision import Decision, LimitState, Refusal
@@ -187,8 +187,8 @@ class Gateway:
             if not await self._durable(judged, Durability.BEFORE):
                 return self._answer(request, judged.weighed, NOT_RECORDED)
             return await self._forward(request, judged, body, progress, began_s)
-        except BaseException:
-            progress.broke_off(request)
+        except BaseException as error:
+            progress.broke_off(request, error)
             raise
         finally:
             self._settle(judged, progress)
@@ -310,7 +310,7 @@ class Gateway:
         )
         ours = limit_headers(weighed.dialect, limits, weighed.arrival.at_ns)
         headers = client_headers(response.raw_headers, ours, keep_length=not hide_usage)
-        stream = web.StreamResponse(status=response.status, reason=response.reason, headers=headers)
+        stream = PassedOn(status=response.status, reason=response.reason, headers=headers)
         with self.metrics.streams.track_inprogress():
             failure = await relay(request, response, stream, progress, weighed)
         if failure is not None:
@@ -377,7 +377,7 @@ def _rendered(
 ) -> web.Response:
     head = request.method == "HEAD"
     given = answer(dialect, refusal, limits, exchange_id=identity, at_ns=at_ns, head=head)
-    return web.Response(status=given.status, headers=CIMultiDict(given.headers), body=given.body)
+    return own(given)
 
 
 def _asks_for_usage(surface: Surface | None, asked: Asked) -> bool:

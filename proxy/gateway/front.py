@@ -12,31 +12,35 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
+from multidict import CIMultiDict
 
-from proxy.model.decision import Answer
+from proxy.gateway.headers import SERVER
+from proxy.model.decision import Answer, Refusal
+from proxy.model.verdict import RefusalKind
 
 BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 21\r\n"
     b"Connection: close\r\n\r\nToo many connections.\n"[:-1]
 )
+_TARGET = re.compile(r"/[!\"$-~]*")  # visible ASCII without #
 _HOST = re.compile(r"[A-Za-z0-9._~-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?")
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-Unreadable = Callable[[str], Answer]
+Refuse = Callable[[web.BaseRequest, Refusal], Answer]
 
 
 class Front(web.Server):
     """An aiohttp server whose connections are `_Connection`s.
 
-    `unreadable` renders the refusal of a request that cannot be parsed; its argument says why.
+    `refuse` renders the refusal of what never came to the handler, or broke in it.
     """
 
     def __init__(
         self,
         handler: Handler,
-        unreadable: Unreadable,
+        refuse: Refuse,
         *,
         max_connections: int,
         header_timeout_s: float,
@@ -54,7 +58,7 @@ class Front(web.Server):
             max_field_size=max_header_bytes,
             read_bufsize=2**16,
         )
-        self.unreadable = unreadable
+        self.refuse = refuse
         self.max_connections = max_connections
         self.header_timeout_s = header_timeout_s
 
@@ -68,13 +72,19 @@ class Front(web.Server):
         return len(self._connections)
 
 
+def own(given: Answer) -> web.Response:
+    """An answer of ours, ready to leave."""
+    headers = CIMultiDict((*given.headers, ("Server", SERVER)))
+    return web.Response(status=given.status, headers=headers, body=given.body)
+
+
 def suspicious(request: web.BaseRequest) -> str | None:
     """Why a request that could be parsed is refused all the same, or None.
 
-    Only the origin form of a target is served; the one transfer coding is chunked, and not in
-    HTTP/1.0; the host is a name or an address.
+    Only the origin form of a target is served, in ASCII and without a fragment; the one transfer
+    coding is chunked, and not in HTTP/1.0; the host is a name or an address.
     """
-    if request.method == "CONNECT" or not request.raw_path.startswith("/"):
+    if request.method == "CONNECT" or not _TARGET.fullmatch(request.raw_path):
         return "The request target must be a path."
     coding = request.headers.get("Transfer-Encoding")
     if coding is not None and (coding.lower() != "chunked" or request.version < (1, 1)):
@@ -120,11 +130,17 @@ class _Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Refuse what could not be parsed, and close; anything else is a bug and is logged."""
-        if not isinstance(exc, HttpProcessingError):
-            return super().handle_error(request, status, exc, message)
-        given = self._front.unreadable(exc.message.partition("\n")[0].strip())
-        response = web.Response(status=given.status, headers=dict(given.headers), body=given.body)
+        """Refuse what could not be parsed, and close; anything else is a defect and is logged."""
+        if isinstance(exc, LineTooLong):
+            message = "The request line or a header is too long."
+            refusal = Refusal(RefusalKind.BAD_REQUEST, message, status=431)
+        elif isinstance(exc, HttpProcessingError):
+            why = exc.message.partition("\n")[0].strip(" :")
+            refusal = Refusal(RefusalKind.BAD_REQUEST, f"Malformed HTTP request: {why}")
+        else:
+            super().handle_error(request, status, exc, message)  # logs; raises in mid-answer
+            refusal = Refusal(RefusalKind.INTERNAL, "The request could not be handled.")
+        response = own(self._front.refuse(request, refusal))
         response.force_close()
         return response
 

@@ -14,6 +14,7 @@ from proxy.model.exchange import Dialect, Headers
 from proxy.wire.credential import CREDENTIAL_HEADERS
 from proxy.wire.limit_headers import is_limit_header
 
+SERVER = "gauger"  # the Server field of answers that have none from an upstream
 HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -83,10 +84,12 @@ def upstream_headers(
     if decoded:
         dropped |= {"content-encoding"}
     sent: CIMultiDict[str] = CIMultiDict()
+    # aiohttp's client loses a repeated field whose case differs from the first one's.
+    written: dict[str, str] = {}
     for name, value in headers:
         lowered = name.lower()
         if lowered not in _NOT_FORWARDED and lowered not in dropped:
-            sent.add(name, value)
+            sent.add(written.setdefault(lowered, name), value)
     if credential is not None:
         sent.add(*credential)
     if identity:
@@ -126,4 +129,6 @@ def client_headers(raw: RawHeaders, limits: Headers, *, keep_length: bool) -> "C
         given.add(name, value)
     for name, value in limits:
         given.add(name, value)
+    if "Server" not in given:
+        given.add("Server", SERVER)
     return given

@@ -1,5 +1,6 @@
 """The answer on its way back: every byte as it comes, and what became of it."""
 
+import asyncio
 from dataclasses import dataclass
 
 import aiohttp
@@ -11,6 +12,23 @@ from proxy.model.usage import Outcome
 from proxy.pipeline.weigh import Weighed
 from proxy.wire.refuse import stream_error
 from proxy.wire.response import ResponseReader
+
+
+class PassedOn(web.StreamResponse):
+    """An upstream's answer; aiohttp would make up a type for a body that has none.
+
+    Headers go out at once, unless the body has begun to come: then both go out together.
+    """
+
+    def begins_with_body(self) -> None:
+        """Let the headers wait for the first piece of the body, which is here."""
+        self._send_headers_immediately = False
+
+    async def _prepare_headers(self) -> None:
+        typed = "Content-Type" in self.headers
+        await super()._prepare_headers()
+        if not typed:
+            self.headers.popall("Content-Type", None)
 
 
 @dataclass(slots=True)
@@ -27,11 +45,14 @@ class Progress:
         """The upstream's headers are here."""
         self.status = response.status
 
-    def broke_off(self, request: web.BaseRequest) -> None:
-        """The handler was cancelled or failed: the client left, or the process is stopping."""
-        if self.error is None:
-            gone = request.transport is None or request.transport.is_closing()
-            self.error = "client_gone" if gone else "stopped"
+    def broke_off(self, request: web.BaseRequest, error: BaseException) -> None:
+        """The handler ended before its time: the client left, the process stops, or a defect."""
+        if self.error is not None:
+            return
+        if request.transport is None or request.transport.is_closing():
+            self.error = "client_gone"
+        else:
+            self.error = "stopped" if isinstance(error, asyncio.CancelledError) else "defect"
 
     def outcome(self) -> Outcome:
         """What settling needs to know."""
@@ -49,7 +70,7 @@ class Progress:
 async def relay(
     request: web.BaseRequest,
     response: aiohttp.ClientResponse,
-    stream: web.StreamResponse,
+    stream: PassedOn,
     progress: Progress,
     weighed: Weighed,
 ) -> Failure | None:
@@ -60,8 +81,10 @@ async def relay(
     """
     reader = progress.reader
     assert reader is not None
-    await stream.prepare(request)
     content = response.content
+    if content.total_bytes:
+        stream.begins_with_body()
+    await stream.prepare(request)
     while True:
         try:
             chunk = await content.readany()
@@ -87,9 +110,7 @@ async def _end_broken(
     reader = progress.reader
     assert reader is not None
     assert weighed.surface is not None
-    if stream.headers.get("Content-Type", "").startswith("text/event-stream") and not (
-        stream.headers.get("Content-Encoding")
-    ):
+    if _can_tell(stream):
         event = stream_error(
             weighed.surface,
             failure.refusal,
@@ -101,3 +122,13 @@ async def _end_broken(
     elif request.transport is not None:
         request.transport.close()
     return failure
+
+
+def _can_tell(stream: web.StreamResponse) -> bool:
+    """Whether an event can still be added: a stream in plain that promised no length."""
+    headers = stream.headers
+    return (
+        headers.get("Content-Type", "").startswith("text/event-stream")
+        and "Content-Encoding" not in headers
+        and "Content-Length" not in headers
+    )

@@ -84,8 +84,11 @@ class Upstream:
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return failure_of(error)
-        if response.connection is not None and response.connection.protocol is not None:
-            response.connection.protocol.read_timeout = self._idle_timeout_s
+        if response.connection is not None and not response.content.is_eof():
+            protocol = response.connection.protocol
+            assert protocol is not None
+            protocol.read_timeout = self._idle_timeout_s
+            protocol.start_timeout()  # or the body's first piece would have the longer time
         return response
 
     async def close(self) -> None:

@@ -1,13 +1,12 @@
 """What was decided about an exchange, and why."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from proxy.model.exchange import Headers
 from proxy.model.verdict import Durability, Mode, RefusalKind, RuleKind, Unit, Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class RuleOutcome:
+class RuleOutcome(Struct, frozen=True, gc=False):
     """What one rule said. `why` is for the record and the operator, never for the caller."""
 
     rule: str
@@ -17,8 +16,7 @@ class RuleOutcome:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class LimitState:
+class LimitState(Struct, frozen=True, gc=False):
     """One published limit of the account after this exchange, as answers may show it.
 
     `resets_at_ns` is Unix nanoseconds. Only the account's own enforced quotas appear here:
@@ -33,8 +31,7 @@ class LimitState:
     resets_at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True, gc=False):
     """An answer that Gauger gives itself, before it is put in a dialect.
 
     `limit` is the limit that binds (or that the answer imitates) for RATE_LIMIT; `retry_at_ns`
@@ -50,8 +47,7 @@ class Refusal:
     status: int | None = None  # where it differs from the kind's own
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True, gc=False):
     """The strongest enforced verdict, every rule that spoke, and what shadow rules would do.
 
     `policy` names the policy set ("sha256:…"), `index` the version of the cluster index that
@@ -70,8 +66,7 @@ class Decision:
     delay_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, gc=False):
     """A whole answer in the caller's dialect."""
 
     status: int

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
+
 
 class Dialect(StrEnum):
     """The protocol a caller speaks, and in which it is answered."""
@@ -54,8 +56,7 @@ class Surface:
 Headers = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True, gc=False):
     """One request as it reached the edge: bytes and addresses, nothing interpreted.
 
     `path` is percent-encoded as sent and has no query; `query` is raw, without its `?`.
@@ -79,8 +80,7 @@ class Arrival:
     named_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(Struct, frozen=True, gc=False):
     """The text of a request as fingerprints read it. Never leaves the process."""
 
     system: str = ""  # system prompt(s), joined by newlines
@@ -89,8 +89,7 @@ class Prompt:
     turns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True, gc=False):
     """What a request asks for, in one vocabulary for both dialects."""
 
     model: str | None = None
@@ -102,8 +101,7 @@ class Asked:
     prompt: Prompt = Prompt()
 
 
-@dataclass(frozen=True, slots=True)
-class BadRequest:
+class BadRequest(Struct, frozen=True, gc=False):
     """Why a request cannot be read: told to the caller with status 400 (or the given one)."""
 
     message: str

@@ -1,13 +1,12 @@
 """What the rules want from the store for one exchange, and what the store answered."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from proxy.model.decision import RuleOutcome
 from proxy.model.verdict import Durability, Unit
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(Struct, frozen=True, gc=False):
     """One amount to be counted against one limit.
 
     `counter` is the identity of the count: (rule id, subject, algorithm, window), so an edited
@@ -27,8 +26,7 @@ class Charge:
         return before + self.amount <= self.limit
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True, gc=False):
     """What the rules want from the store for one exchange, and what static rules already said.
 
     `take` is False when a static rule refused: the store only looks and counts nothing.
@@ -44,16 +42,14 @@ class Plan:
     durability: Durability = Durability.BEFORE_ANSWER
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True, gc=False):
     """The count before this exchange, and when its window ends (Unix ns)."""
 
     before: int
     resets_at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Readings:
+class Readings(Struct, frozen=True, gc=False):
     """The store's answer, one reading for each charge of the plan, in its order.
 
     `taken` says whether the charges were counted. `available` is False when the store could
@@ -65,8 +61,7 @@ class Readings:
     available: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Correction:
+class Correction(Struct, frozen=True, gc=False):
     """A change of one count after the true usage is known; negative gives back."""
 
     counter: str

@@ -1,12 +1,11 @@
 """Entries of the audit log. Identities in them are keyed pseudonyms, never the raw ids."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True, gc=False):
     """One entry before it is chained: `type` is decision, completion or admin.
 
     `exchange` is the id the caller was given; `at_ns` is Unix nanoseconds; `fields` is JSON.
@@ -15,4 +14,4 @@ class Record:
     type: str
     exchange: str
     at_ns: int
-    fields: dict[str, Json] = field(default_factory=dict)
+    fields: dict[str, Json] = {}

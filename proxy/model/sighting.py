@@ -1,11 +1,11 @@
 """One exchange as the detector sees it, and what the detector hands back."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+
+class Sighting(Struct, frozen=True, gc=False):
     """An exchange of a known account. `position` is its place in the audit log.
 
     `tokens` are keyed 64-bit fingerprints in hex by trait ("template", "system"); prompt text

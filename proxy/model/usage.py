@@ -1,10 +1,9 @@
 """Tokens that an exchange used, in one vocabulary for both dialects."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True, gc=False):
     """Token counts of one exchange.
 
     `input_tokens` is the whole input: `cached_tokens` (read from a cache) and
@@ -23,8 +22,7 @@ class Usage:
         return self.input_tokens + self.output_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True, gc=False):
     """How a forwarded exchange ended.
 
     `usage` is what the upstream reported, or None; `delivered_output_tokens` is an estimate from

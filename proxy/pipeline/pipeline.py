@@ -6,8 +6,9 @@ runs (the directory, the policy set) are attributes that the owner replaces betw
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
+
+from msgspec.structs import replace
 
 from proxy.detect.sharing import SharingIndex, TemplateSharing
 from proxy.engine.judge import judge, refused
@@ -36,6 +37,7 @@ from proxy.model.usage import Outcome
 from proxy.model.verdict import Durability, Mode, RefusalKind, RuleKind, Verdict
 from proxy.pipeline import records
 from proxy.pipeline.weigh import Lookups, Weighed, gather
+from proxy.policy.candidates import CandidateIndex
 from proxy.policy.rules import PolicySet
 from proxy.wire.credential import credential
 from proxy.wire.request import read
@@ -74,6 +76,7 @@ class Pipeline:
         max_json_depth: int = 64,
     ) -> None:
         self.policy = policy
+        self._candidates = CandidateIndex(policy)
         self.directory = directory
         self.places = places
         self.anonymizers = anonymizers
@@ -148,7 +151,7 @@ class Pipeline:
             self.index.template_accounts,
         )
         facts = gather(arrival, surface, asked, who, tokens, lookups)
-        wanted = plan(self.policy, facts, arrival.at_ns, self._durability)
+        wanted = plan(self._candidates.of(facts), facts, arrival.at_ns, self._durability)
         return Weighed(
             arrival, surface, dialect, asked, who, facts, tokens, wanted, self.index.version
         )

@@ -6,11 +6,13 @@ https://docs.anthropic.com/en/api/rate-limits; IETF: draft-ietf-httpapi-ratelimi
 The draft registers no quota unit for tokens, and a policy without `qu` is read as requests, which
 would be wrong by orders of magnitude. So token limits carry a unit string of their own
 (`qu="tokens"`, `qu="input-tokens"`, `qu="output-tokens"`): a client that does not know
-the unit then knows that it does not.
+the unit then knows that it does not. A policy is named after its rule, and after its unit too
+where the rule limits several; ids of rules have no dot, so that no two policies share a name.
 """
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from proxy.model.decision import LimitState
 from proxy.model.exchange import Dialect, Headers
@@ -21,16 +23,28 @@ _LARGEST_INTEGER = 999_999_999_999_999  # RFC 9651, 3.3.1
 _LARGEST_INSTANT_S = 253_402_300_799  # 9999-12-31T23:59:59Z
 
 _TOKEN_UNITS = (Unit.TOKENS, Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS)
-_OPENAI_FIELDS: dict[str, tuple[Unit, ...]] = {
-    "requests": (Unit.REQUESTS,),
-    "tokens": (Unit.TOKENS,),
-}
-_ANTHROPIC_FIELDS: dict[str, tuple[Unit, ...]] = {
-    "requests": (Unit.REQUESTS,),
-    "tokens": _TOKEN_UNITS,  # "the most restrictive limit currently in effect"
-    "input-tokens": (Unit.INPUT_TOKENS,),
-    "output-tokens": (Unit.OUTPUT_TOKENS,),
-}
+
+
+def _names(template: str, field: str) -> tuple[str, str, str]:
+    limit, remaining, reset = (
+        template.format(kind, field) for kind in ("limit", "remaining", "reset")
+    )
+    return limit, remaining, reset
+
+
+_OPENAI_FIELDS = tuple(
+    (_names("x-ratelimit-{0}-{1}", field), units)
+    for field, units in {"requests": (Unit.REQUESTS,), "tokens": (Unit.TOKENS,)}.items()
+)
+_ANTHROPIC_FIELDS = tuple(
+    (_names("anthropic-ratelimit-{1}-{0}", field), units)
+    for field, units in {
+        "requests": (Unit.REQUESTS,),
+        "tokens": _TOKEN_UNITS,  # "the most restrictive limit currently in effect"
+        "input-tokens": (Unit.INPUT_TOKENS,),
+        "output-tokens": (Unit.OUTPUT_TOKENS,),
+    }.items()
+)
 _FAMILIES = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-")
 
 
@@ -43,13 +57,10 @@ def limit_headers(dialect: Dialect, limits: tuple[LimitState, ...], at_ns: int) 
     if not limits:
         return ()
     if dialect is Dialect.ANTHROPIC:
-        vendor = _vendor_headers("anthropic-ratelimit-{1}-{0}", _ANTHROPIC_FIELDS, limits, _instant)
+        vendor = _vendor_headers(_ANTHROPIC_FIELDS, limits, _instant)
     else:
         vendor = _vendor_headers(
-            "x-ratelimit-{0}-{1}",
-            _OPENAI_FIELDS,
-            limits,
-            lambda limit: _duration(limit.resets_at_ns - at_ns),
+            _OPENAI_FIELDS, limits, lambda limit: _duration(limit.resets_at_ns - at_ns)
         )
     return (*vendor, *_ietf_headers(limits, at_ns))
 
@@ -66,20 +77,19 @@ def seconds_until(instant_ns: int, at_ns: int) -> int:
 
 
 def _vendor_headers(
-    template: str,
-    fields: dict[str, tuple[Unit, ...]],
+    fields: tuple[tuple[tuple[str, str, str], tuple[Unit, ...]], ...],
     limits: tuple[LimitState, ...],
     reset: Callable[[LimitState], str],
 ) -> Headers:
     headers: list[tuple[str, str]] = []
-    for field, units in fields.items():
+    for (limit_name, remaining_name, reset_name), units in fields:
         of_units = [limit for limit in limits if limit.unit in units]
         if not of_units:
             continue
-        limit = min(of_units, key=_restrictiveness)
-        headers.append((template.format("limit", field), str(limit.limit)))
-        headers.append((template.format("remaining", field), str(max(0, limit.remaining))))
-        headers.append((template.format("reset", field), reset(limit)))
+        limit = of_units[0] if len(of_units) == 1 else min(of_units, key=_restrictiveness)
+        headers.append((limit_name, str(limit.limit)))
+        headers.append((remaining_name, str(max(0, limit.remaining))))
+        headers.append((reset_name, reset(limit)))
     return tuple(headers)
 
 
@@ -89,21 +99,38 @@ def _restrictiveness(limit: LimitState) -> tuple[int, int, int]:
 
 
 def _ietf_headers(limits: tuple[LimitState, ...], at_ns: int) -> Headers:
-    policies = ", ".join(
-        f"{_string(limit.rule)};q={_integer(limit.limit)}{_unit(limit.unit)}"
-        f";w={_integer(max(1, limit.window_s))}"
-        for limit in limits
+    names, policies = _policies(
+        tuple([(limit.rule, limit.unit, limit.limit, limit.window_s) for limit in limits])
     )
-    states = ", ".join(
-        f"{_string(limit.rule)};r={_integer(limit.remaining)}"
+    states = [
+        f"{name};r={_integer(limit.remaining)}"
         f";t={_integer(seconds_until(limit.resets_at_ns, at_ns))}"
-        for limit in limits
+        for name, limit in zip(names, limits, strict=True)
+    ]
+    return (("RateLimit-Policy", policies), ("RateLimit", ", ".join(states)))
+
+
+@lru_cache(maxsize=1024)
+def _policies(limits: tuple[tuple[str, Unit, int, int], ...]) -> tuple[tuple[str, ...], str]:
+    """Names of policies and the field that states them: the same for every answer of a kind."""
+    rules = [rule for rule, *_ in limits]
+    names = tuple(
+        _string(rule if rules.count(rule) == 1 else f"{rule}.{_word(unit)}")
+        for rule, unit, _, _ in limits
     )
-    return (("RateLimit-Policy", policies), ("RateLimit", states))
+    stated = ", ".join(
+        f"{name};q={_integer(amount)}{_unit(unit)};w={_integer(max(1, window_s))}"
+        for name, (_, unit, amount, window_s) in zip(names, limits, strict=True)
+    )
+    return names, stated
 
 
 def _unit(unit: Unit) -> str:
-    return "" if unit is Unit.REQUESTS else f';qu="{unit.value.replace("_", "-")}"'
+    return "" if unit is Unit.REQUESTS else f';qu="{_word(unit)}"'
+
+
+def _word(unit: Unit) -> str:
+    return unit.value.replace("_", "-")
 
 
 def _string(text: str) -> str:
@@ -130,5 +157,9 @@ def _duration(left_ns: int) -> str:
 
 def _instant(limit: LimitState) -> str:
     """The reset as RFC 3339 in whole seconds, rounded up."""
-    at_s = min(max(0, -(-limit.resets_at_ns // _NS)), _LARGEST_INSTANT_S)
+    return _rfc3339(min(max(0, -(-limit.resets_at_ns // _NS)), _LARGEST_INSTANT_S))
+
+
+@lru_cache(maxsize=1024)
+def _rfc3339(at_s: int) -> str:
     return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

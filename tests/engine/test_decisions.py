@@ -55,6 +55,16 @@ def test_a_quota_refuses_with_the_time_at_which_its_window_ends(bench: Make):
     assert decision.spoke[0].why == "requests: 3 used and 1 asked for, limit 3 in 60 s"
 
 
+@pytest.mark.parametrize(("window", "should_retry"), [("1m", None), ("1d", False)])
+def test_an_sdk_is_told_not_to_sleep_for_hours(bench: Make, window: str, should_retry: bool | None):
+    table = bench(QUOTA.replace("1m", window))
+    for _ in range(3):
+        table.judge()
+    refusal = table.judge().refusal
+    assert refusal.should_retry is should_retry
+    assert refusal.retry_at_ns > NOON_NS
+
+
 def test_a_request_that_never_fits_is_told_not_to_come_back(bench: Make):
     decision = bench(QUOTA).judge(request__max_tokens=5_000)
     assert decision.refusal.should_retry is False

@@ -1,5 +1,7 @@
 """Properties of plan and judge that hold for any rules, facts and counts."""
 
+import json
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -7,6 +9,7 @@ from proxy.engine.judge import judge
 from proxy.engine.plan import plan
 from proxy.model.plan import Reading, Readings
 from proxy.model.verdict import Durability, Verdict
+from proxy.policy.candidates import CandidateIndex
 from proxy.policy.load import compile_texts
 from proxy.store.memory import MemoryStore
 
@@ -88,3 +91,50 @@ def test_the_same_plan_and_readings_give_the_same_decision(tokens, before, at_s)
     planned = plan(policy, facts_of(1, tokens, "free"), at_s * S, Durability.ASYNC)
     readings = Readings((Reading(before, 1), Reading(before, 1)), taken=False)
     assert judge(policy, planned, readings, 3) == judge(policy, planned, readings, 3)
+
+
+CONDITIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "models": st.lists(st.sampled_from(["m-*", "m-a", "x?"]), min_size=1, max_size=2),
+        "tiers": st.lists(st.sampled_from(["free", "paid"]), min_size=1, max_size=2),
+        "surfaces": st.lists(st.sampled_from(["files", "responses"]), min_size=1, max_size=1),
+        "accounts": st.lists(st.sampled_from(["a1", "a2"]), min_size=1, max_size=1),
+        "labels": st.just(["trusted"]),
+    },
+)
+FACTS = st.fixed_dictionaries(
+    {
+        "account.id": st.sampled_from(["a1", "a2"]),
+        "request.surface": st.sampled_from(["files", "responses"]),
+        "request.dialect": st.just("openai"),
+    },
+    optional={
+        "request.model": st.sampled_from(["", "m-a", "xy", "other"]),
+        "account.tier": st.sampled_from(["free", "paid"]),
+        "account.labels": st.sampled_from([(), ("trusted",)]),
+        "client.country": st.sampled_from(["CU", "SG"]),
+    },
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    matches=st.lists(CONDITIONS, min_size=1, max_size=6),
+    exchanges=st.lists(FACTS, min_size=1, max_size=8),
+)
+def test_the_index_of_rules_never_changes_a_plan(matches, exchanges):
+    rules = [
+        {"id": f"q{i}", "match": match, "mode": "enforce", "limit": {"requests": 5}, "window": "1m"}
+        for i, match in enumerate(matches)
+    ]
+    places = [
+        {"id": f"g{i}", "match": match, "mode": "enforce", "deny_countries": ["CU"]}
+        for i, match in enumerate(matches)
+    ]
+    text = json.dumps({"quotas": rules, "geography": places})
+    policy = compile_texts([("p.yaml", text.encode())])
+    index = CandidateIndex(policy)
+    for facts in exchanges:
+        narrowed = plan(index.of(facts), facts, 0, Durability.ASYNC)
+        assert narrowed == plan(policy, facts, 0, Durability.ASYNC)

@@ -86,6 +86,22 @@ def test_the_ietf_fields_name_every_limit_and_the_unit_of_token_limits():
     assert found["RateLimit"] == '"rpm";r=40;t=30, "itpd";r=0;t=1'
 
 
+def test_a_rule_that_limits_several_units_has_a_policy_of_its_own_name_for_each():
+    found = fields(
+        Dialect.ANTHROPIC,
+        limit(rule="rpm"),
+        limit(rule="daily", window_s=86_400),
+        limit(Unit.INPUT_TOKENS, "daily", 5_000, 10, 86_400),
+    )
+    assert found["RateLimit-Policy"] == (
+        '"rpm";q=100;w=60, "daily.requests";q=100;w=86400,'
+        ' "daily.input-tokens";q=5000;qu="input-tokens";w=86400'
+    )
+    assert found["RateLimit"] == (
+        '"rpm";r=40;t=30, "daily.requests";r=40;t=30, "daily.input-tokens";r=10;t=30'
+    )
+
+
 def test_rule_ids_are_quoted_as_structured_strings():
     found = fields(Dialect.OPENAI, limit(rule='a"b\\c\r\nü'))
     assert found["RateLimit"].startswith('"a\\"b\\\\c???";r=')

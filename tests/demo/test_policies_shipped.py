@@ -1,0 +1,36 @@
+"""The policy sets and the settings file that come with Gauger load, and say what they claim."""
+
+from pathlib import Path
+
+import pytest
+
+from proxy.model.verdict import Mode, RuleKind
+from proxy.policy.load import load
+from proxy.settings.load import load as load_settings
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "docs" / "gauger.yaml"
+
+
+@pytest.mark.parametrize("directory", ["policies", "policies/examples/demo"])
+def test_every_policy_file_is_commented_and_every_rule_described(directory: str):
+    policy = load(ROOT / directory)
+    assert all(rule.description for rule in policy.rules)
+    assert all(Path(name).read_text().startswith("# ") for name in policy.files)
+    assert {rule.kind for rule in policy.rules} == set(RuleKind) - {RuleKind.BUILTIN}
+
+
+def test_of_the_default_set_only_quotas_refuse():
+    policy = load(ROOT / "policies")
+    assert {rule.kind for rule in policy.rules if rule.mode is Mode.ENFORCE} == {RuleKind.QUOTA}
+
+
+def test_the_demo_set_enforces_all_three_kinds():
+    policy = load(ROOT / "policies" / "examples" / "demo")
+    enforced = {rule.kind for rule in policy.rules if rule.mode is Mode.ENFORCE}
+    assert enforced == set(RuleKind) - {RuleKind.BUILTIN}
+
+
+def test_the_example_settings_load_with_the_default_policies():
+    settings = load_settings(EXAMPLE, {"OPENAI_API_KEY": "a", "ANTHROPIC_API_KEY": "b"})
+    assert settings.policies.resolve() == ROOT / "policies"
