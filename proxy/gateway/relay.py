@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import aiohttp
 from aiohttp import web
 
-from proxy.gateway.upstream import Failure, failure_of
+from proxy.gateway.upstream import Failure, arrived_before_the_break, failure_of
 from proxy.model.decision import Refusal
 from proxy.model.usage import Outcome
 from proxy.pipeline.weigh import Weighed
@@ -57,11 +57,17 @@ class Progress:
     def outcome(self) -> Outcome:
         """What settling needs to know."""
         reader = self.reader
+        if reader is None:
+            return Outcome(self.status, False, None, forwarded=self.forwarded, error=self.error)
+        usage = reader.usage
+        complete = self.error is None and reader.complete
+        # The estimate costs a pass over the answer; it is asked for only where it will be used.
+        known = complete and usage is not None
         return Outcome(
             status=self.status,
-            complete=self.error is None and reader is not None and reader.complete,
-            usage=reader.usage if reader else None,
-            delivered_output_tokens=reader.delivered_output_tokens if reader else 0,
+            complete=complete,
+            usage=usage,
+            delivered_output_tokens=0 if known else reader.delivered_output_tokens,
             forwarded=self.forwarded,
             error=self.error,
         )
@@ -91,6 +97,8 @@ async def relay(
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             failure = failure_of(error)
             progress.error = "idle_timeout" if isinstance(error, TimeoutError) else failure.word
+            if out := reader.feed(arrived_before_the_break(content)):
+                await stream.write(out)
             return await _end_broken(request, stream, failure, progress, weighed)
         out = reader.feed(chunk) if chunk else reader.finish()
         if out:

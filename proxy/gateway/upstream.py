@@ -121,6 +121,12 @@ class UpstreamPool:
         await asyncio.gather(*(upstream.close() for upstream in self._upstreams.values()))
 
 
+def received(content: aiohttp.StreamReader) -> bytes:
+    """What came before the upstream broke off; aiohttp tells the failure first."""
+    content._exception = None
+    return content.read_nowait(-1)
+
+
 def failure_of(error: BaseException) -> Failure:
     """What a client error means, in our words; the error's own text may name hosts and stays."""
     match error:
@@ -140,6 +146,14 @@ def failure_of(error: BaseException) -> Failure:
             )
         case _:
             return _failure("upstream_reset", RefusalKind.UPSTREAM, "closed the connection", True)
+
+
+def arrived_before_the_break(content: aiohttp.StreamReader) -> bytes:
+    """What the upstream had sent before its connection broke.
+
+    aiohttp raises the break ahead of bytes that it holds already, and has no way to ask for them.
+    """
+    return b"".join(content._buffer)
 
 
 def _failure(word: str, kind: RefusalKind, said: str, sent: bool) -> Failure:

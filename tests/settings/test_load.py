@@ -60,8 +60,8 @@ def test_faults_of_file_and_environment_are_told_at_once(written):
         "environment variable GAUGER_ADMIN__LISTEN: "
         '"nonsense" is not an address to listen on (write host:port, such as 127.0.0.1:8080)',
         'environment variable GAUGER_BLAH: unknown key "blah" (known here: account_header, '
-        "accounts, admin, audit, detector, forwarded_header, geo, ja4_header, open_paths, policies, secrets, "
-        "server, state_dir, trusted_peers, upstreams)",
+        "accounts, admin, audit, detector, forwarded_header, geo, ja4_header, open_paths, "
+        "policies, secrets, server, state_dir, trusted_peers, upstreams)",
         "gauger.yaml:3:18: server.listen: input should be a valid string, found the number 8080",
         'gauger.yaml:3:24: unknown key "max_bodi_bytes" (did you mean "max_body_bytes"?)',
     }
