@@ -3,7 +3,8 @@
 `append` makes the line (JSON and hash: about 3 µs) on the event loop's thread, so that a record
 that cannot be written is its caller's error, and the order of the chain is the order of the
 calls. One thread takes what has gathered, writes and syncs it as one group, and wakes those who
-wait. While the disk refuses, records queue in memory, up to a bound, and are tried again.
+wait. Where nobody waits it takes its time, so that records nobody asks for do not wake it one by
+one. While the disk refuses, records queue in memory, up to a bound, and are tried again.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from proxy.model.record import Json, Record
 
 SEGMENT_BYTES = 256 << 20
 MAX_GROUP_RECORDS = 4096
+LAZY_S = 0.02  # records that nobody waits for are written so late at the most
 _CLOSE = b""  # in the queue after the last line
 
 
@@ -79,6 +81,7 @@ class AuditLog:
         self._queue: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._next_group_s = 0.0
         self._closing = threading.Event()
+        self._wanted = threading.Event()  # somebody waits for a record
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
@@ -98,8 +101,8 @@ class AuditLog:
     ) -> Self:
         """Opens the log in a directory, new or not, and starts its writer. Blocks for some ms.
 
-        A record that comes alone is synced at once; under load a group begins at most every
-        `group_ms`. `max_queued` bounds the records held in memory while the disk is slow or
+        A record that somebody waits for is synced at once; under load a group begins at most
+        every `group_ms`. `max_queued` bounds the records held in memory while the disk is slow or
         refuses. Raises AuditInUse, AuditDamaged, and AuditUnavailable for a
         directory that cannot be written.
         """
@@ -159,6 +162,8 @@ class AuditLog:
             return
         if self.failed:
             raise AuditUnavailable(str(self.failed))
+        if not self._wanted.is_set():
+            self._wanted.set()
         await future
 
     def close(self, timeout_s: float = 10.0) -> None:
@@ -171,6 +176,7 @@ class AuditLog:
         self._queue.put(self._chain.line(Record("stop", self._run, self._clock())))
         self._queue.put(_CLOSE)
         self._closing.set()
+        self._wanted.set()
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             raise AuditUnavailable(f"the disk is stuck: {self.lag} audit records may be lost")
@@ -206,8 +212,10 @@ class AuditLog:
                 break
 
     def _gather(self) -> list[bytes]:
-        """Waits for a line and for the time of the next group; takes all lines there are."""
+        """Waits for a line, then until it is wanted; takes all lines there are by then."""
         group = [self._queue.get()]
+        self._wanted.wait(LAZY_S)
+        self._wanted.clear()
         pause_s = self._next_group_s - time.monotonic()
         if pause_s > 0:
             time.sleep(pause_s)

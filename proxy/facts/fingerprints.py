@@ -9,6 +9,7 @@ middle of a sentence: near-duplicates are another method's work.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
 from string import punctuation
@@ -19,6 +20,7 @@ from proxy.model.exchange import Prompt
 SLOT = "▢"
 _FENCES = ("```", '"""')
 HEAD_CHARS = 4_096
+SYSTEM_CHARS = 8_192
 LINE_CHARS = 1_024
 MIN_WORDS = 6  # fewer fixed words ("go on", "what is the weather today") join nobody
 PARAGRAPH_WORDS = 8  # so many make a template that ends with its paragraph
@@ -55,11 +57,18 @@ def tokens(prompt: Prompt, key: bytes) -> tuple[tuple[str, str], ...]:
     that nobody without the key can tell which texts share one.
     """
     found = []
-    if prompt.system and (system := normalize(prompt.system)):
-        found.append(("system", _token("system", system, key)))
+    if prompt.system and (token := _system_token(prompt.system[:SYSTEM_CHARS], key)):
+        found.append(("system", token))
     if template := skeleton(prompt.opening):
         found.append(("template", _token("template", template, key)))
     return tuple(found)
+
+
+@lru_cache(maxsize=512)
+def _system_token(system: str, key: bytes) -> str:
+    """Kept by text: the exchanges of one application repeat their system prompt word by word."""
+    normal = normalize(system, SYSTEM_CHARS)
+    return _token("system", normal, key) if normal else ""
 
 
 def skeleton(text: str) -> str:

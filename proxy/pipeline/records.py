@@ -117,11 +117,10 @@ def _facts(facts: Facts) -> dict[str, Json]:
     for name, value in facts.items():
         if CATALOGUE[name].personal or DEFAULTS.get(name) == value:
             continue
-        if isinstance(value, Mapping):
-            if value:
-                written[name] = {str(window_s): count for window_s, count in value.items()}
+        if isinstance(value, str | int | float):
+            written[name] = value
         elif isinstance(value, tuple):
             written[name] = list(value)
-        else:
-            written[name] = value
+        elif value:
+            written[name] = {str(window_s): count for window_s, count in value.items()}
     return written

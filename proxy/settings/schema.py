@@ -156,7 +156,7 @@ class Audit(Section):
         "refuse", description="What happens to new requests while the log cannot be written."
     )
     group_ms: Annotated[float, Field(ge=0, le=1000)] = Field(
-        4.0, description="Least time between two writes of the log, in milliseconds."
+        2.0, description="Least time between two writes of the log, in milliseconds."
     )
     segment_bytes: Annotated[StrictInt, Field(ge=65_536, le=2**40)] = 268_435_456
 
