@@ -81,7 +81,7 @@ class AuditLog:
         self._queue: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._next_group_s = 0.0
         self._closing = threading.Event()
-        self._wanted = threading.Event()  # somebody waits for a record
+        self._wanted = threading.Event()  # somebody waits for a record, or will
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
@@ -129,9 +129,11 @@ class AuditLog:
         """How many records were appended and are not yet on the disk."""
         return self._chain.seq - self._durable
 
-    def append(self, record: Record) -> int:
+    def append(self, record: Record, *, wanted: bool = False) -> int:
         """Puts a record at the end of the log and returns its position (its seq); never blocks.
 
+        `wanted` says that somebody will wait for it: its writing begins at once, while the
+        caller does something else.
         Raises BadRecord for what is no record, and AuditUnavailable when the queue is full or
         the log closed; the log is unchanged then. Call it from one thread only.
         """
@@ -142,6 +144,8 @@ class AuditLog:
                 f"{self._max_queued} audit records wait for the disk: {self.failed or 'it is slow'}"
             )
         self._queue.put(self._chain.line(record))
+        if wanted and not self._wanted.is_set():
+            self._wanted.set()
         return self._chain.seq
 
     async def wait_durable(self, position: int) -> None:
