@@ -19,6 +19,7 @@ from rich.progress import (
 )
 
 from proxy import __version__
+from proxy.cli.policy import app as policy_app
 
 app = typer.Typer(
     name="gauger",
@@ -30,6 +31,7 @@ app = typer.Typer(
 audit_app = typer.Typer(no_args_is_help=True, help="The log of decisions.")
 key_app = typer.Typer(no_args_is_help=True, help="Keys of accounts and tokens of principals.")
 app.add_typer(audit_app, name="audit")
+app.add_typer(policy_app, name="policy")
 app.add_typer(key_app, name="key")
 
 Config = Annotated[
@@ -123,7 +125,7 @@ def replay(
             audit=audit,
             skip_bad=skip_bad,
         )
-        size = traffic.stat().st_size if traffic.exists() else 0
+        size = traffic.stat().st_size if os.access(traffic, os.R_OK) else 0
         with _bar("Replaying", size) as advance:
             summary = run(options, lambda position, judged: advance(position, f"{judged:,} judged"))
         typer.echo(json.dumps(summary, indent=2))
@@ -167,6 +169,8 @@ def key_hash(
     secret = secret.rstrip("\r\n")
     if not secret:
         _fail("no key on standard input (try: printf %s 'sk-…' | gauger key hash)")
+    if not all("!" <= character <= "~" for character in secret):
+        _fail("a key has visible ASCII characters only, no blanks: no request could carry this one")
     digest = hash_key(secret)
     typer.echo(json.dumps({"sha256": digest}) if as_json else digest)
 
