@@ -213,6 +213,16 @@ class TemplateSharing:
             self._state(_shard(token), token, tuple(counts))
         self._publish(saved["version"])
 
+    def with_windows(self, windows_s: frozenset[int]) -> "TemplateSharing":
+        """The same sightings, counted over other windows from the next step on."""
+        other = TemplateSharing(
+            windows_s, self._step_s, self._delay_ns / NS_PER_S, max_pairs=self._max_pairs
+        )
+        if windows_s:
+            other.load(self.save())
+        other.position, other._ignored_to = self.position, self._ignored_to
+        return other
+
     def _wait(self, step: int, token: str, account: str, seen: int) -> None:
         """Keep a sighting for a step that is not the following one yet."""
         self._bucket(step)

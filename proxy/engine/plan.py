@@ -135,16 +135,21 @@ def _quota(rule: QuotaRule, facts: Facts, gathered: _Gathered) -> None:
         gathered.outcome(rule, Verdict.ALLOW, why)
         return
     gathered.governed_by(rule)
-    # An account without an organization, or named without a key, stands for itself.
-    subject = facts.get(rule.subject) or facts.get("account.id", "")
-    gathered.charges.extend(_charges(rule, str(subject), facts))
+    gathered.charges.extend(_charges(rule, _subject(rule, facts), facts))
+
+
+def _subject(rule: QuotaRule, facts: Facts) -> str:
+    """Whom the rule counts. An account without an organization, or a key, stands for itself, and
+    never for an organization that has the same id."""
+    named = facts.get(rule.subject)
+    return f"{rule.subject}={named}" if named else f"account.id={facts.get('account.id', '')}"
 
 
 def _charges(rule: QuotaRule, subject: str, facts: Facts) -> Iterator[Charge]:
     for limit in rule.limits:
         yield Charge(
             rule=rule.id,
-            counter=f"{rule.id}|{limit.unit.value}|{rule.subject}={subject}|{ALGORITHM}",
+            counter=f"{rule.id}|{limit.unit.value}|{subject}|{ALGORITHM}",
             unit=limit.unit,
             amount=_amount(rule, limit, facts),
             limit=limit.amount,

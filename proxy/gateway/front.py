@@ -2,17 +2,19 @@
 
 aiohttp's parser (llhttp, strict for requests) refuses malformed requests; this adds what it does
 not do: a time limit for headers that trickle in, a limit on connections, a check of what
-it lets pass and two servers could read differently (`suspicious`), and refusals with a body that
-a client can read.
+it lets pass and two servers could read differently (`suspicious`), a drain that lets bodies come
+in which are still coming, and refusals with a body that a client can read.
 """
 
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDict
 
@@ -22,7 +24,7 @@ from proxy.model.verdict import RefusalKind
 
 BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 21\r\n"
-    b"Connection: close\r\n\r\nToo many connections.\n"[:-1]
+    b"Connection: close\r\n\r\nToo many connections."
 )
 _TARGET = re.compile(r"/[!\"$-~]*")  # visible ASCII without #
 _HOST = re.compile(r"[A-Za-z0-9._~-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?")
@@ -61,6 +63,7 @@ class Front(web.Server):
         self.refuse = refuse
         self.max_connections = max_connections
         self.header_timeout_s = header_timeout_s
+        self.draining = False
 
     def __call__(self) -> RequestHandler:
         """Make the protocol of one connection."""
@@ -71,11 +74,29 @@ class Front(web.Server):
         """Connections of callers, idle ones included."""
         return len(self._connections)
 
+    def drain(self) -> None:
+        """Close idle connections now, and each of the others after the answer under way."""
+        self.draining = True
+        for connection in self.connections:
+            assert isinstance(connection, _Connection)
+            connection.close_if_idle()
 
-def own(given: Answer) -> web.Response:
+
+def own(request: web.BaseRequest, given: Answer) -> web.Response:
     """An answer of ours, ready to leave."""
     headers = CIMultiDict((*given.headers, ("Server", SERVER)))
-    return web.Response(status=given.status, headers=headers, body=given.body)
+    response = web.Response(status=given.status, headers=headers, body=given.body)
+    if not request.content.is_eof() or ends_connection(request):
+        response.force_close()
+    return response
+
+
+def ends_connection(request: web.BaseRequest) -> bool:
+    """Whether no other request may follow on the connection.
+
+    aiohttp's parser hands the last trailer of a chunked body to the next request as a header.
+    """
+    return "Transfer-Encoding" in request.headers
 
 
 def suspicious(request: web.BaseRequest) -> str | None:
@@ -96,32 +117,60 @@ def suspicious(request: web.BaseRequest) -> str | None:
 
 
 class _Connection(RequestHandler):
-    __slots__ = ("_front", "_header_timer")
+    __slots__ = ("_answered", "_body", "_front", "_header_timer")
 
     def __init__(self, front: Front, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(front, loop=loop, **options)
         self._front = front
+        self._body: StreamReader | None = None  # of the request that came last
+        self._answered = 0
         self._header_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         if self._front.open_connections > self._front.max_connections:
-            assert isinstance(transport, asyncio.Transport)
-            transport.write(BUSY)
+            # uvloop's transports are no asyncio.Transport by their class.
+            cast("asyncio.Transport", transport).write(BUSY)
             self.force_close()
 
     def data_received(self, data: bytes) -> None:
-        seen = self._request_count
+        known = self._request_count
         super().data_received(data)
-        if self._request_count != seen or self._request_in_progress:
+        if self._request_count != known:
             self._stop_timer()
-        elif self._header_timer is None and data and not self._force_close:
+            self._break_off_body()
+        elif self._answered == known and self._header_timer is None and not self._force_close:
             wait_s = self._front.header_timeout_s
             self._header_timer = self._loop.call_later(wait_s, self._headers_too_slow)
+
+    def _break_off_body(self) -> None:
+        """Tell the reader of a body that no more of it can be parsed; aiohttp lets it wait."""
+        message, body = self._messages[-1]
+        if isinstance(message, RawRequestMessage):
+            self._body = body
+        elif self._body is not None and not self._body.is_eof():
+            self._body.set_exception(web.RequestPayloadError(message.message))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_timer()
         super().connection_lost(exc)
+
+    def close_if_idle(self) -> None:
+        """Close unless a request is being received or answered."""
+        if self._answered == self._request_count:
+            self.force_close()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """End an answer; while draining it is the connection's last."""
+        if self._front.draining and not resp.prepared:
+            resp.force_close()
+        finished = await super().finish_response(request, resp, start_time)
+        self._answered += 1
+        if self._front.draining:
+            self.close()
+        return finished
 
     def handle_error(
         self,
@@ -131,8 +180,8 @@ class _Connection(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Refuse what could not be parsed, and close; anything else is a defect and is logged."""
-        if isinstance(exc, LineTooLong):
-            message = "The request line or a header is too long."
+        if isinstance(exc, LineTooLong) or "Too many headers" in str(exc):
+            message = "The request's headers are too large, or too many."
             refusal = Refusal(RefusalKind.BAD_REQUEST, message, status=431)
         elif isinstance(exc, HttpProcessingError):
             why = exc.message.partition("\n")[0].strip(" :")
@@ -140,13 +189,13 @@ class _Connection(RequestHandler):
         else:
             super().handle_error(request, status, exc, message)  # logs; raises in mid-answer
             refusal = Refusal(RefusalKind.INTERNAL, "The request could not be handled.")
-        response = own(self._front.refuse(request, refusal))
+        response = own(request, self._front.refuse(request, refusal))
         response.force_close()
         return response
 
     def _headers_too_slow(self) -> None:
         self._header_timer = None
-        if not self._request_in_progress:
+        if self._answered == self._request_count:
             self.force_close()
 
     def _stop_timer(self) -> None:

@@ -5,6 +5,7 @@ too. A caller's statements about forwarding and about who it is end here as well
 that its credential goes on where the settings say so.
 """
 
+import re
 from collections.abc import Iterable
 
 from aiohttp.typedefs import RawHeaders
@@ -42,8 +43,11 @@ _NOT_FORWARDED = HOP_BY_HOP | {
 }
 
 
+_BREAKS = re.compile(rb"[\r\n\0]")
+
+
 class BadHeaders(Exception):  # noqa: N818
-    """A request's header cannot be passed on; the text is for the caller."""
+    """A header cannot be passed on; the text is for the caller."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -60,6 +64,20 @@ def header_pairs(raw: RawHeaders, max_bytes: int) -> Headers:
     except UnicodeDecodeError:
         msg = "A header of the request is not UTF-8 text."
         raise BadHeaders(msg, 400) from None
+
+
+def single(headers: Headers, name: str | None) -> str | None:
+    """The value of the one field of a name; BadHeaders where there are several.
+
+    A proxy that adds its field to the client's own would otherwise let the client speak for it.
+    """
+    if name is None:
+        return None
+    lowered = name.lower()
+    found = [value for key, value in headers if key.lower() == lowered]
+    if len(found) > 1:
+        raise BadHeaders(f"The request carries more than one {lowered} header.", 400)
+    return found[0] if found else None
 
 
 def upstream_headers(
@@ -113,8 +131,11 @@ def client_headers(raw: RawHeaders, limits: Headers, *, keep_length: bool) -> "C
     """What the client gets of an upstream's fields: ours take the place of its rate limits.
 
     The upstream's limits are those of the operator's own account; they are shown only where
-    we have none to state.
+    we have none to state. BadHeaders where a value could be read as two fields.
     """
+    if _BREAKS.search(b"".join([value for _, value in raw])):
+        msg = "A header of the answer holds a control character."
+        raise BadHeaders(msg, 502)
     pairs = [(name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in raw]
     dropped = _named_by_connection(pairs)
     given: CIMultiDict[str] = CIMultiDict()

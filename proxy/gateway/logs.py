@@ -1,19 +1,45 @@
-"""Logs of the process: JSON lines on standard error. Never a prompt, a key, or who called."""
+"""Logs of the process: JSON lines on standard error. Never a prompt, a key, or who called.
 
+An exception's own text may hold what a caller sent, so that a defect is told by its type and its
+place in the code.
+"""
+
+import logging
 import sys
+import traceback
 
 import structlog
 
+_PLACES = 6
+
+log = structlog.get_logger("gauger")
+
 
 def configure_logs() -> None:
-    """Send structlog to standard error, one JSON object a line, times in UTC."""
+    """Send structlog, and what libraries log, to standard error: one JSON object a line, UTC."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)
+
+
+def told(error: BaseException) -> dict[str, object]:
+    """A defect as log fields: the exception's type and the innermost places, not its text."""
+    frames = traceback.extract_tb(error.__traceback__)[-_PLACES:]
+    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames)]
+    return {"error": type(error).__qualname__, "places": places}
+
+
+class _Libraries(logging.Handler):
+    """Hands on what libraries log: the message's template, not what they put into it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        fields = told(error) if error else {}
+        log.warning(str(record.msg), logger=record.name, **fields)

@@ -53,6 +53,9 @@ class Metrics:
         self.directory_failed = self._gauge(
             "gauger_directory_failed", "1 while the directory file cannot be taken up."
         )
+        self.policy_failed = self._gauge(
+            "gauger_policy_failed", "1 while the policy files cannot be taken up."
+        )
         self._by_exchange: dict[tuple[str, str], Counter] = {}
         self._by_rule: dict[tuple[str, str, str], Counter] = {}
 

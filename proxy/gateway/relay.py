@@ -1,10 +1,14 @@
 """The answer on its way back: every byte as it comes, and what became of it."""
 
 import asyncio
+import socket
+import struct
 from dataclasses import dataclass
+from typing import cast
 
 import aiohttp
 from aiohttp import web
+from aiohttp.http_writer import StreamWriter
 
 from proxy.gateway.upstream import Failure, arrived_before_the_break, failure_of
 from proxy.model.decision import Refusal
@@ -38,6 +42,7 @@ class Progress:
     forwarded: bool = False
     status: int = 0
     reader: ResponseReader | None = None
+    stream: PassedOn | None = None  # once its head has left
     error: str | None = None
     problem: Refusal | None = None  # what the caller's streamed body turned out to be
 
@@ -49,7 +54,9 @@ class Progress:
         """The handler ended before its time: the client left, the process stops, or a defect."""
         if self.error is not None:
             return
-        if request.transport is None or request.transport.is_closing():
+        if isinstance(error, ClientStalledError):
+            self.error = "client_stalled"
+        elif is_gone(request):
             self.error = "client_gone"
         else:
             self.error = "stopped" if isinstance(error, asyncio.CancelledError) else "defect"
@@ -73,14 +80,21 @@ class Progress:
         )
 
 
+class ClientStalledError(Exception):
+    """The client took nothing for too long."""
+
+
 async def relay(
     request: web.BaseRequest,
     response: aiohttp.ClientResponse,
     stream: PassedOn,
     progress: Progress,
     weighed: Weighed,
+    stall_s: float,
 ) -> Failure | None:
     """Pass the answer on; the failure that broke it off, if one did.
+
+    No more is read than the client takes; ClientStalledError where it takes nothing in `stall_s`.
 
     A stream of events that breaks gets an error event in the caller's dialect and ends cleanly;
     any other body is cut off, so that the client sees that it is not whole.
@@ -91,6 +105,7 @@ async def relay(
     if content.total_bytes:
         stream.begins_with_body()
     await stream.prepare(request)
+    progress.stream = stream
     while True:
         try:
             chunk = await content.readany()
@@ -98,38 +113,70 @@ async def relay(
             failure = failure_of(error)
             progress.error = "idle_timeout" if isinstance(error, TimeoutError) else failure.word
             if out := reader.feed(arrived_before_the_break(content)):
-                await stream.write(out)
-            return await _end_broken(request, stream, failure, progress, weighed)
+                await _write(request, out, stall_s)
+            await end_broken(request, stream, failure.refusal, reader, weighed)
+            return failure
         out = reader.feed(chunk) if chunk else reader.finish()
-        if out:
-            await stream.write(out)
         if not chunk:
-            await stream.write_eof()
+            await stream.write_eof(out)
             return None
+        if out:
+            await _write(request, out, stall_s)
 
 
-async def _end_broken(
+async def end_broken(
     request: web.BaseRequest,
     stream: web.StreamResponse,
-    failure: Failure,
-    progress: Progress,
+    refusal: Refusal,
+    reader: ResponseReader,
     weighed: Weighed,
-) -> Failure:
-    reader = progress.reader
-    assert reader is not None
+) -> None:
+    """End an answer whose head has left: told in an event of a stream, or else cut off."""
     assert weighed.surface is not None
-    if _can_tell(stream):
+    if not _can_tell(stream):
+        cut_off(request)
+        return
+    event = b""
+    if not reader.complete:
         event = stream_error(
             weighed.surface,
-            failure.refusal,
+            refusal,
             exchange_id=weighed.arrival.id,
             mid_event=reader.mid_event,
         )
-        await stream.write(event)
-        await stream.write_eof()
-    elif request.transport is not None:
-        request.transport.close()
-    return failure
+    await stream.write_eof(event)
+
+
+def cut_off(request: web.BaseRequest) -> None:
+    """End the connection where the body is not whole, in a way that the client can see.
+
+    A body without length or chunks (HTTP/1.0) ends with the connection: only a reset tells.
+    """
+    transport = request.transport
+    if transport is not None and request.version < (1, 1):
+        # Lingering for no time makes the kernel send RST instead of FIN.
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    elif transport is not None:
+        transport.close()
+
+
+async def _write(request: web.BaseRequest, data: bytes, stall_s: float) -> None:
+    writer = cast("StreamWriter", request.writer)
+    await writer.write(data, drain=False)
+    if not request.protocol.writing_paused:
+        return
+    try:
+        async with asyncio.timeout(stall_s):
+            await writer.drain()
+    except TimeoutError:
+        raise ClientStalledError from None
+
+
+def is_gone(request: web.BaseRequest) -> bool:
+    """Whether the client has left, so that nobody can be answered."""
+    return request.transport is None or request.transport.is_closing()
 
 
 def _can_tell(stream: web.StreamResponse) -> bool:

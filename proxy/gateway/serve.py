@@ -25,10 +25,12 @@ from proxy.gateway.front import Front
 from proxy.gateway.ids import exchange_id
 from proxy.gateway.logs import configure_logs
 from proxy.gateway.metrics import Metrics
+from proxy.gateway.policies import Policies
 from proxy.gateway.upstream import UpstreamPool
 from proxy.model.decision import Answer, Refusal
 from proxy.model.exchange import Dialect
 from proxy.model.record import Json
+from proxy.policy.archive import Archive
 from proxy.policy.problem import Problem, ProblemsError
 from proxy.settings.assemble import assemble
 from proxy.settings.load import state_directory
@@ -39,7 +41,7 @@ from proxy.wire.refuse import answer
 from proxy.wire.surfaces import dialect_of
 
 BACKLOG = 4096
-CLOSE_S = 2.0  # after the drain: what is cancelled may settle
+CLOSE_S = 2.0  # after the drain: what is broken off may tell its caller and settle
 CUT_OFF_S = 0.001  # for aiohttp 0 means without end
 
 log = structlog.get_logger("gauger")
@@ -55,6 +57,7 @@ async def _serve(settings: Settings) -> int:
     stopping, hurry = asyncio.Event(), asyncio.Event()
     _on_signals(stopping, hurry)
     async with running(settings) as server:
+        _on_hangup(server)
         log.info(
             "serving",
             version=__version__,
@@ -80,17 +83,18 @@ class Server:
         settings: Settings,
         gateway: Gateway,
         accounts: Accounts,
+        policies: Policies,
         audit: AuditLog,
         metrics: Metrics,
     ) -> None:
         self.gateway = gateway
         self.accounts = accounts
+        self.policies = policies
         self.address = ""
         self.admin_address = ""
         self._settings = settings
         self._audit = audit
         self._metrics = metrics
-        self._draining = False
         limits = settings.server
         self._front = Front(
             gateway.handle,
@@ -117,10 +121,9 @@ class Server:
 
     async def drain(self, hurry: asyncio.Event) -> None:
         """Stop accepting; let exchanges finish until the deadline, or until told to hurry."""
-        self._draining = True
         if self._listener is not None:
             self._listener.close()
-        self._front.pre_shutdown()
+        self._front.drain()
         deadline = asyncio.get_running_loop().time() + self._settings.server.drain_s
         while self.gateway.under_way and not hurry.is_set():
             left_s = deadline - asyncio.get_running_loop().time()
@@ -134,11 +137,13 @@ class Server:
         """Cut off what is left, and close the listeners."""
         if self._listener is not None:
             self._listener.close()
-        await self._front.shutdown(CUT_OFF_S if self.gateway.under_way else CLOSE_S)
+        self._front.drain()
+        self.gateway.stop()
         deadline = asyncio.get_running_loop().time() + CLOSE_S
         # An event set by every exchange would cost more than looking a few times here.
         while self.gateway.under_way and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+        await self._front.shutdown(CUT_OFF_S)
         if self._admin_runner is not None:
             await self._admin_runner.cleanup()
 
@@ -152,9 +157,15 @@ class Server:
         async def reload() -> tuple[bool, str]:
             return await self.accounts.reload(self.gateway.pipeline)
 
+        async def reload_policies() -> tuple[bool, str]:
+            return await self.policies.reload(self.gateway.pipeline)
+
         return Admin(
             self._settings.admin.principals,
-            {"/v1/directory/reload": Action("directory.reload", "operator", reload)},
+            {
+                "/v1/directory/reload": Action("directory.reload", "operator", reload),
+                "/v1/policies/reload": Action("policies.reload", "operator", reload_policies),
+            },
             self._readiness,
             self._refresh_gauges,
             self._metrics,
@@ -163,13 +174,14 @@ class Server:
 
     def _readiness(self) -> tuple[bool, dict[str, Json]]:
         failed = self._audit.failed
-        ready = not self._draining and (
+        ready = not self._front.draining and (
             failed is None or self._settings.audit.on_failure == "serve"
         )
         return ready, {
             "version": __version__,
-            "draining": self._draining,
+            "draining": self._front.draining,
             "policy": self.gateway.pipeline.policy.digest,
+            "policy_problem": self.policies.error,
             "accounts": len(self.accounts.directory),
             "accounts_problem": self.accounts.error,
             "audit_lag_records": self._audit.lag,
@@ -179,11 +191,13 @@ class Server:
     def _refresh_gauges(self) -> None:
         metrics = self._metrics
         metrics.under_way.set(self.gateway.under_way)
+        metrics.streams.set(self.gateway.open_streams)
         metrics.connections.set(self._front.open_connections)
         metrics.audit_lag.set(self._audit.lag)
         metrics.audit_failed.set(self._audit.failed is not None)
         metrics.accounts.set(len(self.accounts.directory))
         metrics.directory_failed.set(self.accounts.error is not None)
+        metrics.policy_failed.set(self.policies.error is not None)
 
 
 @asynccontextmanager
@@ -213,10 +227,12 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         stack.push_async_callback(upstreams.close)
         metrics = Metrics()
         gateway = Gateway(settings, pipeline, MemoryStore(), audit, upstreams, metrics)
-        server = Server(settings, gateway, accounts, audit, metrics)
+        policies = Policies(settings.policies, Archive(state / "policies"), audit)
+        policies.begun_with(pipeline.policy)
+        server = Server(settings, gateway, accounts, policies, audit, metrics)
         stack.push_async_callback(server.close)
         await server.listen()
-        for task in (accounts.watch(pipeline), server.step()):
+        for task in (accounts.watch(pipeline), policies.watch(pipeline), server.step()):
             stack.push_async_callback(_ended, asyncio.create_task(task))
         yield server
 
@@ -241,6 +257,20 @@ def _on_signals(stopping: asyncio.Event, hurry: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signalled)
+
+
+def _on_hangup(server: Server) -> None:
+    """SIGHUP reads policies and accounts again, as daemons have always done."""
+    under_way: set[asyncio.Task[object]] = set()
+
+    def signalled() -> None:
+        pipeline = server.gateway.pipeline
+        for reading in (server.policies.reload(pipeline), server.accounts.reload(pipeline)):
+            task: asyncio.Task[object] = asyncio.ensure_future(reading)
+            under_way.add(task)  # the loop itself holds tasks only weakly
+            task.add_done_callback(under_way.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, signalled)
 
 
 async def _ended(task: "asyncio.Task[None]") -> None:

@@ -9,9 +9,12 @@ SDK repeats it after a 502.
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Self
+from functools import partial
+from typing import Any, Self, cast
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -42,14 +45,14 @@ class Upstream:
         self.dialect = dialect
         self.secret = secret
         self._base = settings.url
-        self._idle_timeout_s = settings.idle_timeout_s
+        self.idle_timeout_s = settings.idle_timeout_s
         timeout = aiohttp.ClientTimeout(
             total=None,
             sock_connect=settings.connect_timeout_s,
             sock_read=settings.first_byte_timeout_s,
         )
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=_Connector(
                 limit=settings.max_connections, keepalive_timeout=KEEPALIVE_S, ttl_dns_cache=60
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -87,13 +90,29 @@ class Upstream:
         if response.connection is not None and not response.content.is_eof():
             protocol = response.connection.protocol
             assert protocol is not None
-            protocol.read_timeout = self._idle_timeout_s
+            protocol.read_timeout = self.idle_timeout_s
             protocol.start_timeout()  # or the body's first piece would have the longer time
         return response
 
     async def close(self) -> None:
         """Close all connections."""
         await self._session.close()
+
+
+class _Protocol(ResponseHandler):
+    """aiohttp leaves the reader of a body waiting for ever where its chunks cannot be parsed."""
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        super().set_exception(exc, *cause)
+        body = self._payload
+        if isinstance(exc, HttpProcessingError) and body and not body.is_eof():
+            body.set_exception(aiohttp.ClientPayloadError("malformed body"))
+
+
+class _Connector(aiohttp.TCPConnector):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._factory = cast("partial[ResponseHandler]", partial(_Protocol, loop=self._loop))
 
 
 class UpstreamPool:
@@ -121,12 +140,6 @@ class UpstreamPool:
         await asyncio.gather(*(upstream.close() for upstream in self._upstreams.values()))
 
 
-def received(content: aiohttp.StreamReader) -> bytes:
-    """What came before the upstream broke off; aiohttp tells the failure first."""
-    content._exception = None
-    return content.read_nowait(-1)
-
-
 def failure_of(error: BaseException) -> Failure:
     """What a client error means, in our words; the error's own text may name hosts and stays."""
     match error:
@@ -141,11 +154,14 @@ def failure_of(error: BaseException) -> Failure:
         case TimeoutError():
             return _failure("upstream_timeout", RefusalKind.TIMEOUT, "did not answer in time", True)
         case aiohttp.ClientResponseError():
-            return _failure(
-                "upstream_malformed", RefusalKind.UPSTREAM, "sent a malformed answer", True
-            )
+            return malformed()
         case _:
             return _failure("upstream_reset", RefusalKind.UPSTREAM, "closed the connection", True)
+
+
+def malformed() -> Failure:
+    """The failure of an upstream whose answer is not HTTP."""
+    return _failure("upstream_malformed", RefusalKind.UPSTREAM, "sent a malformed answer", True)
 
 
 def arrived_before_the_break(content: aiohttp.StreamReader) -> bytes:

@@ -22,8 +22,11 @@ class Charge(Struct, frozen=True, gc=False):
     binding: bool
 
     def fits(self, before: int) -> bool:
-        """Whether the limit has room for this charge after `before`; the one rule of admission."""
-        return before + self.amount <= self.limit
+        """Whether the limit has room for this charge after `before`; the one rule of admission.
+
+        What uses nothing always fits, also where streams have run past the limit.
+        """
+        return self.amount == 0 or before + self.amount <= self.limit
 
 
 class Plan(Struct, frozen=True, gc=False):

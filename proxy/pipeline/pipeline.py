@@ -5,8 +5,8 @@ they ask the store, and nothing here waits for anything. Parts that change while
 runs (the directory, the policy set) are attributes that the owner replaces between two exchanges.
 """
 
+import re
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 
 from msgspec.structs import replace
 
@@ -38,6 +38,7 @@ from proxy.model.verdict import Durability, Mode, RefusalKind, RuleKind, Verdict
 from proxy.pipeline import records
 from proxy.pipeline.weigh import Lookups, Weighed, gather
 from proxy.policy.candidates import CandidateIndex
+from proxy.policy.match import wildcards
 from proxy.policy.rules import PolicySet
 from proxy.wire.credential import credential
 from proxy.wire.request import read
@@ -56,6 +57,14 @@ CHECKS = {
     RefusalKind.TIMEOUT: "gauger.request",
     RefusalKind.OVERLOADED: "gauger.capacity",
 }
+
+
+# A path segment that every server reads alike: not empty, no dot segment, no encoded slash,
+# backslash, dot, semicolon or percent sign, nor anything that is none of RFC 3986's characters.
+_PLAIN_SEGMENT = re.compile(
+    r"(?!\.{1,2}(?:/|$))"
+    r"(?:[A-Za-z0-9\-._~!$&'()*+,=:@]|%(?!2[EeFf5]|5[Cc]|3[BbFf]|23|[01]|7[Ff])[0-9A-Fa-f]{2})+"
+)
 
 
 class Pipeline:
@@ -85,15 +94,35 @@ class Pipeline:
         self._pseudonyms = pseudonyms
         self._fingerprint_key = fingerprint_key
         self._durability = durability
-        self._open_paths = tuple(open_paths)
+        self._opened = wildcards(open_paths)
         self._max_json_depth = max_json_depth
 
+    def adopt(self, policy: PolicySet) -> None:
+        """Judge by another policy set from the next exchange on; counts and sightings stay.
+
+        Where its fingerprint rules ask for other windows, the detector counts anew what it holds.
+        """
+        if policy.template_windows_s != self.policy.template_windows_s:
+            self.detector = self.detector.with_windows(policy.template_windows_s)
+        self.policy = policy
+        self._candidates = CandidateIndex(policy)
+
     def surface(self, method: str, path: str, headers: Headers) -> Surface | None:
-        """The surface that claims a path, or `open` for one that the configuration admits."""
+        """The surface that claims a path, or `open` for one that the configuration admits.
+
+        A path that an upstream could read as another one (`/open/../v1/messages`) is not opened:
+        what is behind it would be judged by the wrong rules.
+        """
         found = find(method, path, headers)
-        if found is None and any(fnmatchcase(path, pattern) for pattern in self._open_paths):
+        if found is None and self._opened(path) and not self._hides(method, path, headers):
             return Surface("open", dialect_of(path, headers), BodyKind.OPAQUE, generates=False)
         return found
+
+    def _hides(self, method: str, path: str, headers: Headers) -> bool:
+        plain = path.removesuffix("/") or "/"
+        if plain != path and find(method, plain, headers) is not None:
+            return True
+        return plain != "/" and not all(map(_PLAIN_SEGMENT.fullmatch, plain.split("/")[1:]))
 
     def identify(
         self,

@@ -7,7 +7,7 @@ from proxy.model.facts import CATALOGUE, Facts
 from proxy.model.plan import Correction, Plan, Readings
 from proxy.model.record import Json, Record
 from proxy.model.usage import Outcome
-from proxy.model.verdict import Verdict
+from proxy.model.verdict import RuleKind, Verdict
 from proxy.pipeline.weigh import Weighed
 
 # Facts that always stand in a record, as pseudonyms where they are personal; the facts of the
@@ -17,6 +17,16 @@ WHO = (
     ("key", "account.key"),
     ("organization", "account.organization"),
     ("address", "client.address"),
+)
+# Facts that no rule can name: no decision rests on them, so that a record is enough without them.
+UNREAD = frozenset(
+    {
+        "request.body_bytes",
+        "account.country",
+        "account.billing_country",
+        "account.verified",
+        "account.age_s",
+    }
 )
 DEFAULTS: Mapping[str, object] = {
     "request.choices": 1,
@@ -93,7 +103,8 @@ def completion_record(
 def _outcome(outcome: RuleOutcome) -> Json:
     said: list[Json] = [outcome.rule, outcome.kind.value, outcome.verdict.word]
     # A quota's reasons stand in the charges, number by number; they are not written twice.
-    return said if outcome.verdict is Verdict.THROTTLE and not outcome.why else [*said, outcome.why]
+    counted = outcome.kind is RuleKind.QUOTA and outcome.verdict is Verdict.THROTTLE
+    return said if counted else [*said, outcome.why]
 
 
 def _charges(plan: Plan, readings: Readings) -> list[Json]:
@@ -115,12 +126,12 @@ def _charges(plan: Plan, readings: Readings) -> list[Json]:
 def _facts(facts: Facts) -> dict[str, Json]:
     written: dict[str, Json] = {}
     for name, value in facts.items():
-        if CATALOGUE[name].personal or DEFAULTS.get(name) == value:
+        if name in UNREAD or CATALOGUE[name].personal or DEFAULTS.get(name) == value:
             continue
         if isinstance(value, str | int | float):
             written[name] = value
         elif isinstance(value, tuple):
             written[name] = list(value)
-        elif value:
-            written[name] = {str(window_s): count for window_s, count in value.items()}
+        elif any(value.values()):  # a window that is not there counts nobody
+            written[name] = {str(window_s): n for window_s, n in value.items() if n}
     return written

@@ -8,6 +8,7 @@ from proxy.model.decision import Refusal
 from proxy.model.exchange import Arrival, Asked, BodyKind, Dialect, Surface
 from proxy.model.facts import Facts, FactValue
 from proxy.model.plan import Plan
+from proxy.policy.countries import COUNTRIES
 
 NS_PER_S = 1_000_000_000
 
@@ -85,13 +86,14 @@ def _add_account(facts: dict[str, FactValue], caller: Caller, at_ns: int) -> Non
     if caller.key is not None:
         facts["account.key"] = caller.key.id
         facts["account.honeypot"] = caller.key.honeypot
-    if account.organization is not None:
+    # An empty text in the directory says as little as a missing one.
+    if account.organization:
         facts["account.organization"] = account.organization
-    if account.tier is not None:
+    if account.tier:
         facts["account.tier"] = account.tier
-    if account.country is not None:
+    if account.country:
         facts["account.country"] = account.country
-    if account.billing_country is not None:
+    if account.billing_country:
         facts["account.billing_country"] = account.billing_country
     if account.verified is not None:
         facts["account.verified"] = account.verified
@@ -102,7 +104,9 @@ def _add_account(facts: dict[str, FactValue], caller: Caller, at_ns: int) -> Non
 def _add_client(facts: dict[str, FactValue], address: str, lookups: Lookups) -> None:
     facts["client.address"] = address
     country = lookups.country(address)
-    if country is not None:
+    if (
+        country is not None and country in COUNTRIES
+    ):  # databases say EU, ZZ or XX where they do not know
         facts["client.country"] = country
     asn = lookups.asn(address)
     if asn is not None:

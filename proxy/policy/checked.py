@@ -1,6 +1,6 @@
 """Plain values to checked ones: every fault with its place and the likely fix."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
 
@@ -12,13 +12,22 @@ from proxy.policy.yamlfile import Document, Path
 
 Model = TypeVar("Model", bound=BaseModel)
 
+# What pydantic says in words of Python.
+WORDS = dict.fromkeys(
+    ("model_type", "model_attributes_type", "dict_type"),
+    "write a mapping (key: value) here, or remove the key",
+)
+
 
 def check(
-    model: type[Model], document: Document, context: dict[str, Any] | None = None
+    model: type[Model],
+    document: Document,
+    context: dict[str, Any] | None = None,
+    hidden: Callable[[Path], bool] = lambda _: False,
 ) -> Model | None:
     """Validate the document's values; on any fault add problems to it and return None.
 
-    `context` is handed to the model's validators.
+    `context` is handed to the model's validators; a value at a `hidden` path is never quoted.
     """
     if document.problems:
         return None
@@ -31,12 +40,18 @@ def check(
         return model.model_validate(data, context=context)
     except ValidationError as error:
         document.problems.extend(
-            _problem(model, document, details) for details in error.errors(include_url=False)
+            _problem(model, document, details, hidden)
+            for details in error.errors(include_url=False)
         )
         return None
 
 
-def _problem(model: type[BaseModel], document: Document, details: ErrorDetails) -> Problem:
+def _problem(
+    model: type[BaseModel],
+    document: Document,
+    details: ErrorDetails,
+    hidden: Callable[[Path], bool],
+) -> Problem:
     path: Path = details["loc"]
     match details["type"]:
         case "extra_forbidden":
@@ -46,10 +61,10 @@ def _problem(model: type[BaseModel], document: Document, details: ErrorDetails) 
         case "value_error":
             # pydantic puts "Value error, " before the text of a validator's own error
             return document.problem(path, str(details["ctx"]["error"]))
-        case _:
-            said = details["msg"][0].lower() + details["msg"][1:]
-            message = f"{_dotted(path)}: {said}, found {_kind(details['input'])}"
-            return document.problem(path, message)
+        case kind:
+            said = WORDS.get(kind) or details["msg"][0].lower() + details["msg"][1:]
+            found = "" if hidden(path) else f", found {_kind(details['input'])}"
+            return document.problem(path, f"{_dotted(path)}: {said}{found}")
 
 
 def unknown_key(model: type[BaseModel], path: Path) -> str:

@@ -36,21 +36,41 @@ SECTIONS = ("geography", "fingerprints", "quotas")
 
 def load(directory: FilePath) -> PolicySet:
     """Compile every .yaml and .yml file in `directory`; ProblemsError names all faults."""
+    return compile_texts(*read(directory))
+
+
+def read(directory: FilePath) -> tuple[list[tuple[str, bytes]], list[Problem]]:
+    """Names and texts of a directory's policy files, and which of them cannot be read.
+
+    ProblemsError where there is no such directory, or no policy file in it.
+    """
     if not directory.is_dir():
         message = "no such directory (policies are YAML files in a directory)"
         raise ProblemsError([Problem(str(directory), 0, 0, message)])
-    files = sorted(p for p in directory.iterdir() if p.suffix in (".yaml", ".yml"))
+    try:
+        files = sorted(path for path in directory.iterdir() if _is_policy(path))
+    except OSError as error:
+        problem = Problem(str(directory), 0, 0, f"cannot be read: {error.strerror}")
+        raise ProblemsError([problem]) from error
     if not files:
         message = "no .yaml file in this directory, so there is no policy to apply"
         raise ProblemsError([Problem(str(directory), 0, 0, message)])
     texts: list[tuple[str, bytes]] = []
     problems: list[Problem] = []
     for path in files:
+        if path.exists() and not path.is_file():
+            problems.append(Problem(str(path), 0, 0, "cannot be read: not a regular file"))
+            continue
         try:
             texts.append((str(path), path.read_bytes()))
         except OSError as error:
             problems.append(Problem(str(path), 0, 0, f"cannot be read: {error.strerror}"))
-    return compile_texts(texts, problems)
+    return texts, problems
+
+
+def _is_policy(path: FilePath) -> bool:
+    """Whether a file holds policies; those that begin with a dot are an editor's own."""
+    return path.suffix.lower() in (".yaml", ".yml") and not path.name.startswith(".")
 
 
 def compile_texts(
@@ -123,6 +143,7 @@ class _Compiler:
             if name in self.lists:
                 message = f'the list "{name}" is defined twice'
                 self.problems.append(document.problem(("lists", name), message, at_key=True))
+            self._filled(document, ("lists", name), values)
             self.lists[name] = tuple(values)
 
     def _check_ids(self, document: Document, spec: PolicyFile) -> None:
@@ -138,9 +159,7 @@ class _Compiler:
     def _values(self, document: Document, path: Path, given: ValuesOrList) -> list[str]:
         """The strings meant by a list or by "$name" of one."""
         if isinstance(given, list):
-            if not given:
-                message = "an empty list matches nothing: name values, or remove the key"
-                self.problems.append(document.problem(path, message))
+            self._filled(document, path, given)
             return given
         name = given[1:]
         if not given.startswith("$"):
@@ -152,6 +171,16 @@ class _Compiler:
             message = f'there is no list "{name}"{hint}'
             self.problems.append(document.problem(path, message))
         return list(self.lists.get(name, ()))
+
+    def _filled(self, document: Document, path: Path, values: list[str]) -> None:
+        """A list, or a value in it, that nothing can ever match would silence its rule."""
+        if not values:
+            message = "an empty list matches nothing: name values, or remove the key"
+            self.problems.append(document.problem(path, message))
+        for i, value in enumerate(values):
+            if not value.strip():
+                message = "an empty text matches nothing: name a value, or remove it"
+                self.problems.append(document.problem((*path, i), message))
 
     def _match(self, document: Document, path: Path, spec: MatchSpec) -> Match:
         makers = {

@@ -5,9 +5,8 @@ match whatever is missing (so that an unknown model does not make a rule about a
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from fnmatch import translate
 
 from proxy.model.facts import Facts, FactValue
 
@@ -66,17 +65,31 @@ def any_of(fact: str, values: list[str]) -> Condition:
 
 
 def globbed(fact: str, patterns: list[str]) -> Condition:
-    """The fact matches one of the patterns, where * and ? are wildcards; case matters.
+    """The fact matches one of the patterns (see `wildcards`).
 
     The empty string (a request that concerns no model) matches no pattern.
     """
-    exact = frozenset(p for p in patterns if not re.search(r"[*?\[]", p))
-    wild = [translate(p) for p in patterns if p not in exact]
-    regex = re.compile("|".join(wild)) if wild else None
+    matches = wildcards(patterns)
 
     def test(value: FactValue) -> bool:
-        if not isinstance(value, str) or not value:
-            return False
-        return value in exact or (regex is not None and regex.match(value) is not None)
+        return isinstance(value, str) and value != "" and matches(value)
 
     return Condition(fact, test, f"{fact} matches {patterns}")
+
+
+def wildcards(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Whether a text matches one of the patterns as a whole.
+
+    `*` stands for any text and `?` for one character; all else, brackets too, for itself, and
+    case matters.
+    """
+    exact = frozenset(p for p in patterns if "*" not in p and "?" not in p)
+    wild = "|".join(
+        re.escape(p).replace(r"\*", ".*").replace(r"\?", ".") for p in patterns if p not in exact
+    )
+    regex = re.compile(wild, re.DOTALL) if wild else None
+
+    def matches(text: str) -> bool:
+        return text in exact or (regex is not None and regex.fullmatch(text) is not None)
+
+    return matches

@@ -3,19 +3,35 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+)
 
-DURATION = re.compile(r"^([1-9][0-9]*)(s|m|h|d|w)$")
+DURATION = re.compile(r"([1-9][0-9]{0,8})(s|m|h|d|w)")
+LONGEST_S = 400 * 86_400
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def duration_s(text: str) -> int:
     """Seconds of a duration such as 30s, 10m, 1h, 7d or 2w; ValueError says what is wrong."""
-    found = DURATION.match(text)
+    found = DURATION.fullmatch(text)
     if not found:
-        msg = f'"{text}" is not a duration (write a whole number and s, m, h, d or w: 30s, 10m, 1d)'
+        shown = text if len(text) <= 40 else text[:39] + "…"
+        msg = (
+            f'"{shown}" is not a duration (write a whole number and s, m, h, d or w: 30s, 10m, 1d)'
+        )
         raise ValueError(msg)
-    return int(found[1]) * SECONDS[found[2]]
+    length_s = int(found[1]) * SECONDS[found[2]]
+    if length_s > LONGEST_S:
+        msg = f'"{text}" is too long: at most {LONGEST_S // SECONDS["d"]}d'
+        raise ValueError(msg)
+    return length_s
 
 
 def _checked_duration(text: str) -> str:
@@ -41,7 +57,18 @@ Duration = Annotated[StrictStr, AfterValidator(_checked_duration)]
 RuleId = Annotated[StrictStr, AfterValidator(_checked_id)]
 Message = Annotated[StrictStr, AfterValidator(_checked_message)]
 Positive = Annotated[StrictInt, Field(gt=0, le=10**15)]
-ValuesOrList = list[StrictStr] | StrictStr  # ["a", "b"], or "$name" of an entry under lists
+
+
+def _checked_values(value: object) -> object:
+    texts = value if isinstance(value, list) else [value]
+    if not all(isinstance(text, str) for text in texts):
+        msg = 'write a list of texts (["a", "b"]; numbers in quotes), or "$name" of one under lists'
+        raise ValueError(msg)
+    return value
+
+
+# ["a", "b"], or "$name" of an entry under lists
+ValuesOrList = Annotated[list[StrictStr] | StrictStr, BeforeValidator(_checked_values)]
 
 
 class Spec(BaseModel):

@@ -115,8 +115,14 @@ def _yaml_problem(file: str, error: yaml.YAMLError) -> Problem:
     context = getattr(error, "context", None)
     message = f"not valid YAML: {said}" + (f" ({context})" if context else "")
     if mark is None:
-        return Problem(file, 0, 0, message)
+        return Problem(file, 0, 0, message + _forbidden(error))
     return Problem(file, mark.line + 1, mark.column + 1, message)
+
+
+def _forbidden(error: yaml.YAMLError) -> str:
+    """Where a character stands that no YAML text may hold; PyYAML gives no line for it."""
+    position = getattr(error, "position", None)
+    return "" if position is None else f" (byte {position})"
 
 
 class _Builder:
@@ -164,7 +170,16 @@ class _Builder:
         return built
 
     def _scalar(self, node: yaml.Node) -> Any:
-        text = str(node.value)
+        try:
+            return self._value(node, str(node.value))
+        except ValueError:  # only where a tag is written out: !!int abc
+            message = f"the text does not fit its tag {node.tag}"
+            self.document.problems.append(
+                Problem(self.document.file, *_place(node.start_mark), message)
+            )
+            return None
+
+    def _value(self, node: yaml.Node, text: str) -> Any:
         match node.tag.rpartition(":")[2]:
             case "bool":
                 return text.lower() == "true"

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from proxy.replay.session import Session
-from proxy.replay.traffic import TrafficError, read_traffic
+from proxy.replay.traffic import TrafficError, check_readable, read_traffic
 
 Progress = Callable[[int, int], None]  # bytes of the recording read so far, exchanges judged
 
@@ -36,6 +36,7 @@ def replay(options: ReplayOptions, progress: Progress | None = None) -> dict[str
 
     The directory must be new or empty: nothing there is ever overwritten.
     """
+    check_readable(options.traffic)
     _make_out(options.out)
     skipped: list[str] = []
     judged = 0

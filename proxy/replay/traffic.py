@@ -5,38 +5,59 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import msgspec
 import zstandard
 
+from proxy.facts.address import canonical
 from proxy.model.exchange import Arrival
 from proxy.model.usage import Usage
 
 NS_PER_S = 1_000_000_000
+LATEST_S = 100_000_000_000  # the year 5138; from there on the number is in milliseconds
 
 
 class TrafficError(Exception):
     """A recording cannot be read; the text names file and line."""
 
 
+Tokens = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
+
+
+class RecordedUsage(msgspec.Struct, frozen=True):
+    """The tokens of an answer. A count that is missing or null is nothing."""
+
+    input_tokens: Tokens | None = None
+    cached_tokens: Tokens | None = None
+    cache_written_tokens: Tokens | None = None
+    output_tokens: Tokens | None = None
+    reasoning_tokens: Tokens | None = None
+
+
+class RecordedTls(msgspec.Struct, frozen=True):
+    """What is known of the TLS client."""
+
+    ja4: str | None = None
+
+
 class RecordedResponse(msgspec.Struct, frozen=True):
     """What the model API answered when it was asked."""
 
-    status: int = 200
-    usage: dict[str, int] | None = None
-    duration_s: float = 0.0
+    status: Annotated[int, msgspec.Meta(ge=0, le=599)] = 200  # 0: no answer came
+    usage: RecordedUsage | None = None
+    duration_s: Annotated[float, msgspec.Meta(ge=0, le=10_000_000)] = 0.0
 
     def read_usage(self) -> Usage | None:
         """The recorded usage in this project's words; None where nothing was recorded."""
         if self.usage is None:
             return None
         return Usage(
-            input_tokens=self.usage.get("input_tokens", 0),
-            cached_tokens=self.usage.get("cached_tokens", 0),
-            cache_written_tokens=self.usage.get("cache_written_tokens", 0),
-            output_tokens=self.usage.get("output_tokens", 0),
-            reasoning_tokens=self.usage.get("reasoning_tokens", 0),
+            input_tokens=self.usage.input_tokens or 0,
+            cached_tokens=self.usage.cached_tokens or 0,
+            cache_written_tokens=self.usage.cache_written_tokens or 0,
+            output_tokens=self.usage.output_tokens or 0,
+            reasoning_tokens=self.usage.reasoning_tokens or 0,
         )
 
 
@@ -44,12 +65,12 @@ class RecordedExchange(msgspec.Struct, frozen=True):
     """One line of traffic.jsonl. `ts` is Unix seconds; `body` is raw JSON as it was sent."""
 
     id: str
-    ts: float
+    ts: Annotated[float, msgspec.Meta(ge=0, lt=LATEST_S)]
     method: str
     path: str
     client_ip: str | None = None
     headers: list[tuple[str, str]] = []
-    tls: dict[str, str] | None = None
+    tls: RecordedTls | None = None
     key: str | None = None
     body: msgspec.Raw = msgspec.Raw()
     body_text: str | None = None
@@ -71,10 +92,10 @@ class RecordedExchange(msgspec.Struct, frozen=True):
             path=path,
             query=query,
             headers=tuple(self.headers),
-            client_ip=self.client_ip,
+            client_ip=canonical(self.client_ip) if self.client_ip else None,
             body=body,
             body_bytes=len(body or b""),
-            ja4=(self.tls or {}).get("ja4"),
+            ja4=self.tls.ja4 if self.tls else None,
             named_key=self.key,
         )
 
@@ -98,7 +119,11 @@ def parse_line(line: bytes | str) -> RecordedExchange:
 
 def parse_dict(line: dict[str, Any]) -> RecordedExchange:
     """The same from a dict in the traffic format."""
-    return parse_line(msgspec.json.encode(line))
+    try:
+        return parse_line(msgspec.json.encode(line))
+    except (TypeError, OverflowError, RecursionError) as error:
+        msg = f"cannot be written as JSON: {error}"
+        raise ValueError(msg) from error
 
 
 def read_traffic(
@@ -134,6 +159,13 @@ def read_traffic(
             yield exchange
 
 
+def check_readable(path: Path) -> None:
+    """Raise TrafficError where a recording cannot be opened; a pipe, which opens once, is left."""
+    if path.is_file() or path.is_dir() or not path.exists():
+        with _opened(path):
+            pass
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Iterator[bytes], Callable[[], int]]]:
     """Lines of a file that may be compressed, and how far into the file on disk they go."""
@@ -143,7 +175,9 @@ def _opened(path: Path) -> Iterator[tuple[Iterator[bytes], Callable[[], int]]]:
         msg = f"{path}: cannot be read: {error.strerror}"
         raise TrafficError(msg) from error
     with raw:
-        yield _lines(_unpacked(raw, path), path), raw.tell
+        # A pipe has no position.
+        position = raw.tell if raw.seekable() else lambda: 0
+        yield _lines(_unpacked(raw, path), path), position
 
 
 def _unpacked(raw: BinaryIO, path: Path) -> Iterable[bytes]:

@@ -4,6 +4,7 @@ The variable of `server: {listen: …}` is GAUGER_SERVER__LISTEN: the path in ca
 underscores between its steps. Its value is read as YAML, so that lists and numbers work.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,18 @@ from typing import Any
 from proxy.policy.checked import check
 from proxy.policy.problem import Problem, ProblemsError
 from proxy.policy.yamlfile import Document, parse
+from proxy.policy.yamlfile import Path as Place
 from proxy.settings.schema import Settings
 
 PREFIX = "GAUGER_"
 # Variables that are not settings but credentials and the like may share the prefix.
 RESERVED = frozenset({"GAUGER_CONFIG", "GAUGER_OPENAI_KEY", "GAUGER_ANTHROPIC_KEY"})
-# Kubernetes announces a service called gauger in variables such as GAUGER_PORT_8080_TCP.
-KUBERNETES = ("GAUGER_SERVICE_", "GAUGER_PORT")
+# Kubernetes announces services called gauger, gauger-admin and so on in variables such as
+# GAUGER_ADMIN_SERVICE_HOST and GAUGER_PORT_8080_TCP_ADDR; settings have two underscores there.
+KUBERNETES = re.compile(
+    r"GAUGER_(?:[A-Z0-9]+_)*(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9]+)*|"
+    r"PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)"
+)
 
 
 def load(file: Path, environment: Mapping[str, str], *, upstreams: bool = True) -> Settings:
@@ -32,11 +38,16 @@ def load(file: Path, environment: Mapping[str, str], *, upstreams: bool = True) 
         raise ProblemsError([Problem(str(file), 0, 0, message)]) from error
     document = parse(str(file), text)
     _lay_over(document, environment)
-    settings = check(Settings, document, {"base": file.resolve().parent})
+    settings = check(Settings, document, {"base": file.resolve().parent}, _confidential)
     if settings is None:
         raise ProblemsError(document.problems)
     _require(settings, document, environment if upstreams else None)
     return settings
+
+
+def _confidential(path: Place) -> bool:
+    """Whether a credential may stand at a path by design or by mistake."""
+    return path[0] in ("secrets", "upstreams", "admin")
 
 
 def _lay_over(document: Document, environment: Mapping[str, str]) -> None:
@@ -45,21 +56,48 @@ def _lay_over(document: Document, environment: Mapping[str, str]) -> None:
         document.data = {}
     if not isinstance(document.data, dict):
         return
+    foreign = _credential_variables(document.data)
     for name in sorted(environment):
-        if not name.startswith(PREFIX) or name in RESERVED or name.startswith(KUBERNETES):
+        if not name.startswith(PREFIX) or name in RESERVED or name in foreign:
+            continue
+        if KUBERNETES.fullmatch(name):
             continue
         path = tuple(name[len(PREFIX) :].lower().split("__"))
         origin = f"environment variable {name}"
-        value = parse(origin, environment[name].encode("utf-8", "surrogateescape"))
-        document.problems.extend(value.problems)
-        target: Any = document.data
-        for step in path[:-1]:
-            target = target.setdefault(step, {}) if isinstance(target, dict) else None
-        if isinstance(target, dict):
-            # Keys of digits only are still keys, not numbers.
-            text = environment[name] if path[0] == "secrets" else value.data
-            target[path[-1]] = text
-            document.origins[path] = origin
+        section = _section(document.data, path[:-1])
+        if section is None:
+            message = f"there are no settings below {'.'.join(path[:-1])}"
+            document.problems.append(Problem(origin, 0, 0, message))
+            continue
+        section[path[-1]] = _value(document, origin, path, environment[name])
+        document.origins[path] = origin
+
+
+def _value(document: Document, origin: str, path: tuple[str, ...], text: str) -> Any:
+    """The value of a variable. Keys of digits only are still keys, not numbers."""
+    if path[0] == "secrets" and len(path) > 1:
+        return text
+    value = parse(origin, text.encode("utf-8", "surrogateescape"))
+    document.problems.extend(value.problems)
+    return value.data
+
+
+def _section(data: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any] | None:
+    """The mapping at a path, made where there is nothing; None where something else stands."""
+    for step in path:
+        if data.get(step) is None:
+            data[step] = {}
+        data = data[step]
+        if not isinstance(data, dict):
+            return None
+    return data
+
+
+def _credential_variables(data: dict[str, Any]) -> set[str]:
+    """Names that the file gives as credential_env: they are no settings, whatever their prefix."""
+    upstreams = data.get("upstreams")
+    found = upstreams.values() if isinstance(upstreams, dict) else ()
+    return {str(upstream.get("credential_env")) for upstream in found if isinstance(upstream, dict)}
 
 
 def _require(settings: Settings, document: Document, environment: Mapping[str, str] | None) -> None:
@@ -77,7 +115,10 @@ def _require(settings: Settings, document: Document, environment: Mapping[str, s
             )
             problems.append(document.problem(path, message))
         elif not environment.get(upstream.credential_env):
-            message = f"the environment variable {upstream.credential_env} is not set"
+            name = upstream.credential_env
+            # Somebody may have put the credential itself there.
+            shown = f" {name}" if name == name.upper() else " that credential_env names"
+            message = f"the environment variable{shown} is not set"
             problems.append(document.problem((*path, "credential_env"), message))
     if settings.account_header and not settings.trusted_peers:
         message = "account_header needs trusted_peers: from anyone else the header is ignored"

@@ -1,8 +1,10 @@
 """The shape of gauger.yaml. Every setting is also an environment variable (see `load`)."""
 
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -46,10 +48,35 @@ def _network(value: str) -> str:
 
 
 def _upstream_url(value: str) -> str:
-    if not value.startswith(("http://", "https://")) or "?" in value or "#" in value:
-        msg = f'"{value}" is not a base URL (write https://host or https://host/prefix)'
+    try:
+        parts = urlsplit(value)
+        right = bool(parts.hostname) and parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:
+        right = False
+    if not right or any(c in "?#" or c <= " " for c in value):
+        msg = "is not a base URL (write https://host or https://host/prefix)"
+        raise ValueError(msg)
+    if "@" in parts.netloc:
+        msg = "a credential does not belong in the URL: use credential_env"
         raise ValueError(msg)
     return value.rstrip("/")
+
+
+def _variable(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        msg = (
+            "write the name of an environment variable (such as OPENAI_API_KEY), "
+            "never the credential itself"
+        )
+        raise ValueError(msg)
+    return value
+
+
+def _path_pattern(value: str) -> str:
+    if not value.startswith("/"):
+        msg = f'"{value}" is not a path (write /v1/something, with * and ? as wildcards)'
+        raise ValueError(msg)
+    return value
 
 
 def _sha256(value: str) -> str:
@@ -75,7 +102,7 @@ HexKey = Annotated[SecretStr, AfterValidator(_key), Field(strict=False)]
 
 
 class Section(BaseModel):
-    """Unknown keys are faults, never ignored; a wrong value is never quoted in an error."""
+    """Unknown keys are faults, never ignored; where a credential may stand, no error quotes it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -115,7 +142,7 @@ class Upstream(Section):
 
     url: Annotated[StrictStr, AfterValidator(_upstream_url)]
     credential: Literal["replace", "pass"] = "replace"
-    credential_env: StrictStr | None = Field(
+    credential_env: Annotated[StrictStr, AfterValidator(_variable)] | None = Field(
         None, description="Environment variable that holds the credential to put in."
     )
     connect_timeout_s: Seconds = 5.0
@@ -189,7 +216,7 @@ class Settings(Section):
     ja4_header: StrictStr | None = Field(
         None, description="Header in which a trusted peer gives the JA4 of the TLS client."
     )
-    open_paths: list[StrictStr] = Field(
+    open_paths: list[Annotated[StrictStr, AfterValidator(_path_pattern)]] = Field(
         default_factory=list, description="Paths let through that no surface claims (* and ?)."
     )
     geo: Geo = Geo()

@@ -36,13 +36,15 @@ def ensured(settings: Settings) -> Keys:
     if keys := configured(settings):
         return keys
     path = settings.state_dir / "keys.json"
-    if not path.exists():
-        _make(path)
+    try:
+        if not path.exists():
+            _make(path)
+    except OSError as error:
+        message = f"the keys of a first start cannot be written: {error.strerror}"
+        raise ProblemsError([Problem(str(path), 0, 0, message)]) from error
     try:
         held = json.loads(path.read_bytes())
-        made = Keys(
-            bytes.fromhex(held["fingerprint_key"]), bytes.fromhex(held["pseudonym_key"]), True
-        )
+        made = Keys(_held(held["fingerprint_key"]), _held(held["pseudonym_key"]), True)
     except (OSError, ValueError, KeyError, TypeError) as error:
         message = f"the keys made at the first start cannot be read ({error}); restore the file"
         raise ProblemsError([Problem(str(path), 0, 0, message)]) from error
@@ -53,6 +55,14 @@ def ensured(settings: Settings) -> Keys:
         bytes.fromhex(pseudonym.get_secret_value()) if pseudonym else made.pseudonym,
         True,
     )
+
+
+def _held(text: str) -> bytes:
+    key = bytes.fromhex(text)
+    if len(key) < KEY_BYTES:
+        msg = f"a key has fewer than {KEY_BYTES} bytes"
+        raise ValueError(msg)
+    return key
 
 
 def _make(path: Path) -> None:

@@ -58,6 +58,14 @@ def test_a_key_is_hashed_from_standard_input_and_never_from_the_command_line():
     assert gauger("key", "hash", "sk-1").returncode == 2
 
 
+def test_a_key_that_no_request_could_carry_is_refused_and_not_repeated():
+    for secret in ("sk 1", "sk-\u00fc", "sk-\t1"):
+        done = gauger("key", "hash", stdin=secret)
+        assert done.returncode == 1
+        assert "visible ASCII" in done.stderr
+        assert secret not in done.stderr
+
+
 def test_no_key_is_told_with_what_to_type():
     done = gauger("key", "hash")
     assert done.returncode == 1

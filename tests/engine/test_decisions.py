@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from proxy.model.plan import Correction
 from proxy.model.verdict import Durability, RefusalKind, Unit, Verdict
 
 S = 1_000_000_000
@@ -235,3 +236,147 @@ def test_the_strictest_durability_of_the_governing_rules_counts(bench: Make):
     assert table.judge(request__model="m-small").durability is Durability.ASYNC
     ungoverned = table.judge(request__model="m-small", account__tier="other")
     assert ungoverned.durability is Durability.BEFORE_ANSWER
+
+
+def test_an_account_without_an_organization_never_pays_for_one_of_the_same_name(bench: Make):
+    table = bench(QUOTA.replace("mode: enforce", "mode: enforce\n    per: organization"))
+    for _ in range(3):
+        table.judge(account__id="acme")
+    member = table.judge(account__id="b", account__organization="acme")
+    assert member.verdict is Verdict.ALLOW
+
+
+def test_what_uses_no_tokens_is_not_refused_where_a_stream_ran_past_the_limit(bench: Make):
+    table = bench(QUOTA)
+    table.judge()
+    tokens = table.plan.charges[1]
+    table.store.correct([Correction(tokens.counter, tokens.window_s, NOON_NS, 5_000)])
+    listing = table.judge(request__input_tokens=0, request__max_tokens=0)
+    assert listing.verdict is Verdict.ALLOW
+    assert listing.limits[1].remaining == 0
+    assert table.judge(request__max_tokens=0).verdict is Verdict.THROTTLE
+
+
+TWO_WINDOWS = """
+quotas:
+  - id: per-day
+    mode: enforce
+    limit: {requests: 4}
+    window: 1d
+    message: Four a day.
+  - id: per-minute
+    mode: enforce
+    limit: {requests: 4, tokens: 100000}
+    window: 1m
+  - id: unseen
+    mode: shadow
+    limit: {requests: 1}
+    window: 1s
+"""
+
+
+def test_the_limit_that_holds_longest_is_the_one_that_is_told(bench: Make):
+    table = bench(TWO_WINDOWS)
+    for _ in range(4):
+        table.judge()
+    refusal = table.judge().refusal
+    assert (refusal.message, refusal.limit.rule) == ("Four a day.", "per-day")
+    assert refusal.should_retry is False
+
+
+def test_a_wait_of_two_minutes_is_still_left_to_the_sdk(bench: Make):
+    table = bench(QUOTA.replace("1m", "2m"))
+    for _ in range(3):
+        table.judge(at_s=0)
+    assert table.judge(at_s=0).refusal.should_retry is None
+
+
+def test_a_refusal_by_fingerprint_borrows_requests_of_the_shortest_window(bench: Make):
+    table = bench(TWO_WINDOWS + TEMPLATE)
+    refused = table.judge(at_s=10, **SHARED)
+    assert (refused.refusal.limit.rule, refused.refusal.limit.unit) == (
+        "per-minute",
+        Unit.REQUESTS,
+    )
+    assert refused.refusal.retry_at_ns == NOON_NS + 60 * S
+    shown = {(s.rule, s.unit): s.remaining for s in refused.limits}
+    assert shown == {
+        ("per-day", Unit.REQUESTS): 4,
+        ("per-minute", Unit.REQUESTS): 0,
+        ("per-minute", Unit.TOKENS): 100_000,
+    }
+
+
+def test_a_borrowed_limit_keeps_the_words_of_its_own_rule(bench: Make):
+    own = QUOTA.replace("window: 1m", "window: 1m\n    message: Three a minute.")
+    assert bench(own + TEMPLATE).judge(**SHARED).refusal.message == "Three a minute."
+
+
+def test_a_verdict_that_a_quota_shares_does_not_rest_on_the_fingerprint(bench: Make):
+    table = bench(QUOTA + TEMPLATE)
+    for _ in range(3):
+        table.judge()
+    decision = table.judge(**SHARED)
+    assert {o.rule for o in decision.spoke} == {"per-minute", "shared"}
+    assert not decision.by_cluster
+
+
+def test_geography_speaks_before_a_fingerprint_that_denies_too(bench: Make):
+    revealing = TEMPLATE.replace(
+        "mode: enforce", "mode: enforce\n    then: deny\n    reveals: true"
+    )
+    decision = bench(EMBARGO + revealing).judge(
+        request__model="m-large", client__country="CU", **SHARED
+    )
+    assert decision.refusal.kind is RefusalKind.REGION
+    assert not decision.by_cluster
+
+
+def test_a_fingerprint_counts_accounts_within_its_own_window_only(bench: Make):
+    decision = bench(TEMPLATE).judge(fingerprint__template_accounts={3600: 50, 600: 8})
+    assert decision.spoke[0].why.startswith("8 accounts")
+    other = bench(TEMPLATE).judge(fingerprint__template_accounts={3600: 50})
+    assert other.verdict is Verdict.ALLOW
+
+
+def test_a_request_as_large_as_the_whole_limit_may_come_back(bench: Make):
+    table = bench(QUOTA)
+    table.judge()
+    refusal = table.judge(request__input_tokens=0, request__max_tokens=1000).refusal
+    assert refusal.retry_at_ns == NOON_NS + 60 * S
+    assert refusal.message == "Rate limit reached: 1000 tokens per minute."
+
+
+def test_a_shadow_quota_never_shows_in_a_refusal_however_long_it_holds(bench: Make):
+    watched = """
+  - id: watched
+    mode: shadow
+    limit: {requests: 1, tokens: 10}
+    window: 1d
+"""
+    table = bench(QUOTA + watched)
+    for _ in range(3):
+        table.judge()
+    decision = table.judge()
+    assert decision.refusal.limit.rule == "per-minute"
+    assert {s.rule for s in decision.limits} == {"per-minute"}
+    assert {o.rule for o in decision.shadow} == {"watched"}
+
+
+def test_a_shadow_rule_that_abstains_is_recorded_too(bench: Make):
+    shadow = EMBARGO.replace("mode: enforce", "mode: shadow\n    on_missing: abstain")
+    decision = bench(shadow).judge(request__model="m-large", client__country=None)
+    assert decision.spoke == ()
+    assert [(o.rule, o.verdict) for o in decision.shadow] == [("embargo", Verdict.ALLOW)]
+
+
+def test_a_rule_that_abstains_does_so_also_where_only_its_match_is_unknown(bench: Make):
+    table = bench(EMBARGO.replace("mode: enforce", "mode: enforce\n    on_missing: abstain"))
+    decision = table.judge(request__model=None, client__country="CU")
+    assert decision.verdict is Verdict.ALLOW
+    assert decision.spoke[0].why == "request.model is not known; on_missing: abstain"
+
+
+def test_a_quota_that_abstains_on_unknown_facts_counts_where_they_are_known(bench: Make):
+    table = bench(QUOTA.replace("mode: enforce", "mode: enforce\n    on_missing: abstain"))
+    assert len(table.judge().limits) == 2

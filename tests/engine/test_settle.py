@@ -35,6 +35,16 @@ def plan_of() -> Plan:
             Outcome(429, True, None),
             {"requests": 1, "tokens": 0, "input_tokens": 0, "output_tokens": 0},
         ),
+        # any answer of 400 and above is a refusal
+        (
+            Outcome(400, True, None),
+            {"requests": 1, "tokens": 0, "input_tokens": 0, "output_tokens": 0},
+        ),
+        # a broken stream that had reported more than its text shows (reasoning)
+        (
+            Outcome(200, False, USED, delivered_output_tokens=7),
+            {"requests": 1, "tokens": 120, "input_tokens": 90, "output_tokens": 30},
+        ),
         # the client left before usage came: the estimate and what was delivered
         (
             Outcome(200, False, None, delivered_output_tokens=7, error="client_gone"),

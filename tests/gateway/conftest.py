@@ -10,12 +10,15 @@ import hashlib
 import itertools
 import json
 import os
-import socket
-import struct
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,11 +35,10 @@ from proxy.audit.read import Entry, entries
 from proxy.demo.emulator import Emulator
 from proxy.gateway.serve import Server, running
 from proxy.settings.load import load
+from tests.gateway.peers import PATIENCE_S, Answer, Client, Upstream
 
 UPSTREAM_KEY = "the-upstream-credential"
-TIERS = ("free", "counted", "spent", "first", "quick")
-EACH = 120
-PATIENCE_S = 10.0
+TIERS = {"free": 400, "counted": 80, "spent": 40, "first": 40, "quick": 40}  # accounts of each
 
 POLICY = """
 quotas:
@@ -66,226 +68,11 @@ quotas:
 
 CHAT = b'{"model":"m-small","messages":[{"role":"user","content":"hi"}]}'
 MESSAGE = b'{"model":"m-small","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}'
-ANSWER = b'{"id":"1","usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}'
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
     """The event loop that `gauger serve` runs on."""
     return {"uvloop": uvloop.new_event_loop}
-
-
-Fields = list[tuple[bytes, bytes]]
-
-
-@dataclass
-class Head:
-    """A start line and fields, as bytes, in order and with their case."""
-
-    line: bytes
-    fields: Fields
-
-    def all(self, name: str) -> list[bytes]:
-        return [value for key, value in self.fields if key.lower() == name.lower().encode()]
-
-    def get(self, name: str) -> str | None:
-        found = self.all(name)
-        return found[0].decode() if found else None
-
-
-@dataclass
-class Request(Head):
-    """A request as the upstream got it."""
-
-    body: bytes = b""
-
-
-@dataclass
-class Answer(Head):
-    """An answer as the client got it; `whole` is False where the body was cut off."""
-
-    body: bytes = b""
-    whole: bool = True
-
-    @property
-    def status(self) -> int:
-        return int(self.line.split(b" ")[1])
-
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-async def _head(reader: asyncio.StreamReader) -> tuple[bytes, Fields]:
-    lines = (await reader.readuntil(b"\r\n\r\n"))[:-4].split(b"\r\n")
-    pairs = (line.split(b":", 1) for line in lines[1:])
-    return lines[0], [(name, value.strip(b" ")) for name, value in pairs]
-
-
-async def _chunk(reader: asyncio.StreamReader) -> bytes:
-    size = int((await reader.readuntil(b"\r\n")).split(b";")[0], 16)
-    data = await reader.readexactly(size + 2)
-    return data[:-2]
-
-
-async def _body(reader: asyncio.StreamReader, head: Head, *, to_end: bool) -> tuple[bytes, bool]:
-    """The body after a head, and whether all of it came."""
-    parts: list[bytes] = []
-    try:
-        if head.get("transfer-encoding") == "chunked":
-            while part := await _chunk(reader):
-                parts.append(part)
-        elif head.get("content-length") is not None:
-            parts.append(await reader.readexactly(int(head.get("content-length") or 0)))
-        elif to_end:
-            parts.append(await reader.read())
-    except asyncio.IncompleteReadError as cut:
-        return b"".join(parts) + cut.partial, False
-    except ConnectionError:
-        return b"".join(parts), False
-    return b"".join(parts), True
-
-
-class Wire:
-    """One end of a connection."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def send(self, data: bytes) -> None:
-        self.writer.write(data)
-        await self.writer.drain()
-
-    async def ended(self) -> bytes:
-        """Wait until the other end closes; what it still sent."""
-        async with asyncio.timeout(PATIENCE_S):
-            try:
-                return await self.reader.read()
-            except ConnectionError:
-                return b""
-
-    def reset(self) -> None:
-        """Close with RST."""
-        linger = struct.pack("ii", 1, 0)
-        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self.writer.transport.abort()
-
-    def close(self) -> None:
-        self.writer.close()
-
-
-class Client(Wire):
-    """The caller's end."""
-
-    method = b"POST"
-
-    async def head(self) -> Answer:
-        async with asyncio.timeout(PATIENCE_S):
-            return Answer(*await _head(self.reader))
-
-    async def chunk(self) -> bytes:
-        async with asyncio.timeout(PATIENCE_S):
-            return await _chunk(self.reader)
-
-    async def rest(self, answer: Answer, *, head: bool = False) -> Answer:
-        """The body of an answer whose head is there."""
-        if not (head or answer.status in (204, 304)):
-            async with asyncio.timeout(PATIENCE_S):
-                answer.body, answer.whole = await _body(self.reader, answer, to_end=True)
-        return answer
-
-    async def ask(self, request: bytes) -> Answer:
-        await self.send(request)
-        return await self.rest(await self.head(), head=request.startswith(b"HEAD "))
-
-
-class Call(Wire):
-    """The upstream's end of a connection, with a request on it."""
-
-    request: Request
-
-    async def reply(self, body: bytes = ANSWER, *fields: str, status: str = "200 OK") -> None:
-        """A whole answer; JSON unless a field says otherwise."""
-        if not any(one.lower().startswith("content-type:") for one in fields):
-            fields = ("Content-Type: application/json", *fields)
-        head = "\r\n".join([f"HTTP/1.1 {status}", *fields, f"Content-Length: {len(body)}"])
-        await self.send(head.encode() + b"\r\n\r\n" + body)
-
-    async def stream(self, *fields: str) -> None:
-        """The head of a stream of events."""
-        fields = ("Content-Type: text/event-stream", *fields, "Transfer-Encoding: chunked")
-        await self.send("\r\n".join(["HTTP/1.1 200 OK", *fields]).encode() + b"\r\n\r\n")
-
-    async def chunk(self, data: bytes) -> None:
-        """One chunk; an empty one ends the body."""
-        await self.send(b"%x\r\n%b\r\n" % (len(data), data))
-
-
-Part = Callable[[Call], Awaitable[None]]
-
-
-class Upstream:
-    """A model API whose part each test writes: `answer` is called with each request."""
-
-    def __init__(self) -> None:
-        self.requests: list[Request] = []
-        self.connections = 0
-        self.url = ""
-        self.answer: Part = Call.reply
-        self.read_body = True
-        self._changed = asyncio.Condition()
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0, limit=2**20)
-        host, port = self._server.sockets[0].getsockname()
-        self.url = f"http://{host}:{port}"
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def fresh(self) -> None:
-        """Forget what was seen, and answer as at first."""
-        self.requests.clear()
-        self.connections = 0
-        self.answer = Call.reply
-        self.read_body = True
-
-    async def until(self, count: int) -> None:
-        """Wait until so many requests have come."""
-        async with asyncio.timeout(PATIENCE_S), self._changed:
-            await self._changed.wait_for(lambda: len(self.requests) >= count)
-
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self.connections += 1
-        try:
-            call = Call(reader, writer)
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
-                while not writer.is_closing():
-                    await self._serve(call)
-        except asyncio.CancelledError:
-            pass
-        finally:
-            self._tasks.discard(task)
-            writer.transport.abort() if writer.transport.is_closing() else writer.close()
-
-    async def _serve(self, call: Call) -> None:
-        call.request = Request(*await _head(call.reader))
-        if self.read_body:
-            call.request.body, whole = await _body(call.reader, call.request, to_end=False)
-            if not whole:
-                raise ConnectionResetError
-        self.requests.append(call.request)
-        async with self._changed:
-            self._changed.notify_all()
-        await self.answer(call)
 
 
 @dataclass
@@ -348,7 +135,7 @@ class Gate:
         """Wait until nothing is under way."""
         await eventually(lambda: self.server.gateway.under_way == 0)
 
-    async def records(self, kind: str = "", *, account: str = "") -> list[Entry]:
+    async def records(self, kind: str = "") -> list[Entry]:
         """What the log has on disk, once all that was appended is there."""
         await self.idle()
         log = self.server._audit
@@ -396,15 +183,16 @@ def _account_line() -> Callable[..., str]:
 def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in over.items():
         inner = base.get(name)
-        base[name] = _merged(dict(inner), value) if isinstance(inner, dict) else value
+        both = isinstance(inner, dict) and isinstance(value, dict)
+        base[name] = _merged(dict(inner), value) if both else value
     return base
 
 
 def write_world(directory: Path, upstream: str, **over: Any) -> Path:
     """Policies, accounts and gauger.yaml in a directory; `over` is laid over the settings."""
     (directory / "policies").mkdir(parents=True)
-    (directory / "policies" / "test.yaml").write_text(POLICY)
-    keys = ((f"sk-{tier}-{number}", tier) for tier in TIERS for number in range(EACH))
+    (directory / "policies" / "test.yaml").write_text(over.pop("policy", POLICY))
+    keys = ((f"sk-{tier}-{number}", tier) for tier in TIERS for number in range(TIERS[tier]))
     lines = (account_line(key, tier) for key, tier in keys)
     (directory / "accounts.jsonl").write_text("\n".join(lines) + "\n")
     api = {"url": upstream, "credential_env": "UPSTREAM_KEY"}
@@ -431,21 +219,22 @@ def _write_world() -> Callable[..., Path]:
 async def opened(
     directory: Path, upstream: Upstream, disk: Disk | None = None, **over: Any
 ) -> AsyncIterator[Gate]:
-    """A gateway of its own in a new directory."""
+    """A gateway in a directory; clients that are left when it stops see how it stops."""
     url = over.pop("url", upstream.url)
     if (directory / "gauger.yaml").exists():
         config = directory / "gauger.yaml"
     else:
         config = write_world(directory, url, **over)
     settings = load(config, {"UPSTREAM_KEY": UPSTREAM_KEY})
-    keys = {tier: iter([f"sk-{tier}-{n}" for n in range(EACH)]) for tier in TIERS}
+    keys = {tier: iter([f"sk-{tier}-{n}" for n in range(TIERS[tier])]) for tier in TIERS}
     with pytest.MonkeyPatch.context() as patch:
         if disk is not None:
-            patch.setattr(AuditLog, "open", functools.partial(AuditLog.open, disk=disk, retry_s=0.02))
+            patch.setattr(
+                AuditLog, "open", functools.partial(AuditLog.open, disk=disk, retry_s=0.02)
+            )
         async with running(settings) as server:
             gate = Gate(server, upstream, directory, keys)
             yield gate
-            gate.hang_up()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -505,26 +294,41 @@ async def hasty(_hasty: Gate, upstream: Upstream) -> AsyncIterator[Gate]:
     _hasty.hang_up()
 
 
+Opened = Callable[..., AbstractAsyncContextManager[Gate]]
+
+
+@pytest_asyncio.fixture(loop_scope="session", name="opened")
+async def _opened() -> AsyncIterator[Opened]:
+    """Gateways as context managers, for tests about the end: their clients outlive them."""
+    gates: list[Gate] = []
+
+    @asynccontextmanager
+    async def open_one(*given: Any, **over: Any) -> AsyncIterator[Gate]:
+        async with opened(*given, **over) as gate:
+            gates.append(gate)
+            yield gate
+
+    yield open_one
+    for gate in gates:
+        gate.hang_up()
+
+
 Open = Callable[..., Awaitable[Gate]]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def open_gate(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Open]:
+async def open_gate(tmp_path: Path, upstream: Upstream, opened: Opened) -> AsyncIterator[Open]:
     """Opens a gateway with settings of its own; closed after the test."""
     async with AsyncExitStack() as stack:
         number = itertools.count()
 
         async def open_one(disk: Disk | None = None, **over: Any) -> Gate:
             directory = tmp_path / f"world-{next(number)}"
-            return await stack.enter_async_context(opened(directory, upstream, disk, **over))
+            gate = await stack.enter_async_context(opened(directory, upstream, disk, **over))
+            stack.callback(gate.hang_up)
+            return gate
 
         yield open_one
-
-
-@pytest.fixture(scope="session", name="opened")
-def _opened() -> Callable[..., Any]:
-    """The same as a context manager, for tests about the end."""
-    return opened
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -43,9 +43,8 @@ async def test_header_order_case_and_repeats_stay(gate, upstream):
 
 async def test_a_repeated_field_is_not_lost_where_its_case_differs(gate, upstream):
     fields = ("anthropic-beta: a", "X-One: 1", "Anthropic-Beta: b", "ANTHROPIC-BETA: c")
-    await gate.ask(gate.message(gate_body := b'{"max_tokens":1,"messages":[]}', *fields))
+    await gate.ask(gate.message(b'{"max_tokens":1,"messages":[]}', *fields))
     assert upstream.requests[0].all("anthropic-beta") == [b"a", b"b", b"c"]
-    assert upstream.requests[0].body == gate_body
 
 
 async def test_nothing_is_added_that_the_caller_did_not_say(gate, upstream):
@@ -79,9 +78,7 @@ async def test_a_compressed_body_that_must_be_changed_goes_on_in_plain(gate, ups
     await gate.ask(gate.post(gzip.compress(STREAMED), "Content-Encoding: gzip"))
     request = upstream.requests[0]
     assert request.get("content-encoding") is None
-    assert request.body == STREAMED.replace(
-        b"{", b'{"stream_options":{"include_usage":true},', 1
-    )
+    assert request.body == STREAMED.replace(b"{", b'{"stream_options":{"include_usage":true},', 1)
     assert request.get("content-length") == str(len(request.body))
 
 

@@ -3,9 +3,14 @@ import json
 import msgspec
 import pytest
 
+from proxy.audit.format import Chain
 from proxy.model.decision import Refusal
+from proxy.model.sighting import Sighting
 from proxy.model.usage import Outcome, Usage
 from proxy.model.verdict import RefusalKind, Verdict
+from proxy.pipeline.records import UNREAD
+from proxy.policy.load import SUBJECTS, compile_texts
+from proxy.policy.schema import MatchSpec
 
 S = 1_000_000_000
 NOON_NS = 1_776_816_000 * S
@@ -56,6 +61,77 @@ def test_a_path_that_no_surface_claims_is_refused_unless_it_is_opened(desk):
     opened = desk(open_paths=["/v1/sec*"])
     assert opened.send(path="/v1/secret").verdict is Verdict.ALLOW
     assert opened.weighed.surface.name == "open"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/own/../chat/completions",
+        "/v1/own/%2e%2e/chat/completions",
+        "/v1/own/..%2fchat/completions",
+        "/v1//chat/completions",
+        "/v1/chat%2Fcompletions",
+        "/v1/./chat/completions",
+        "/v1/chat/completions/",
+        "/v1/own\\..\\chat",
+        "/v1/own;x/a",
+        "/v1/own/%252e%252e/chat/completions",
+    ],
+)
+def test_an_opened_path_never_leads_to_a_surface_behind_it(desk, path):
+    decision = desk(open_paths=["/v1/*"]).send(path=path)
+    assert decision.refusal.kind is RefusalKind.NOT_FOUND
+
+
+@pytest.mark.parametrize("path", ["/v1/own", "/v1/own/", "/v1/own/a.b%20c/~x"])
+def test_plain_paths_are_opened(desk, path):
+    assert desk(open_paths=["/v1/*"]).send(path=path).verdict is Verdict.ALLOW
+
+
+TIERED = """
+quotas:
+  - id: free
+    match: {tiers: [free]}
+    mode: enforce
+    limit: {requests: 3, tokens: 9000}
+    window: 1m
+"""
+
+
+def test_an_empty_tier_is_a_missing_one(desk):
+    table = desk(TIERED)
+    table.pipeline.directory.add(
+        {"account": "acc-blank", "tier": "", "keys": [{"id": "k-b", "sha256": "0" * 64}]}
+    )
+    table.send(headers=(), named_key="k-b")
+    assert len(table.weighed.plan.charges) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [("CU", Verdict.DENY), ("SG", Verdict.ALLOW), ("EU", Verdict.DENY), ("ZZ", Verdict.DENY)],
+)
+def test_what_a_database_says_of_places_that_are_no_country_is_an_unknown_place(
+    desk, code, verdict
+):
+    table = desk(
+        "geography:\n  - {id: embargo, mode: enforce, deny_countries: [CU], on_missing: apply}\n"
+    )
+    table.pipeline.places = Somewhere(code)
+    assert table.send().verdict is verdict
+
+
+class Somewhere:
+    """Places that have every address in one country."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def country(self, _: str) -> str:
+        return self.code
+
+    def asn(self, _: str) -> None:
+        return None
 
 
 def test_an_unknown_path_with_a_wrong_key_tells_only_that_the_path_is_unknown(desk):
@@ -156,11 +232,40 @@ def test_records_say_what_was_read_and_what_was_charged(desk):
     assert completion["duration_ms"] == 1000
 
 
-def test_a_record_of_an_ordinary_exchange_stays_under_700_bytes(desk):
-    decision, completion = records_of(desk())
-    chain = 200  # seq, type, id, time and hash, which the log adds
-    assert len(decision) + chain < 950
-    assert len(completion) + chain < 700
+def test_the_lines_of_an_ordinary_exchange_stay_short(desk):
+    table = desk()
+    decision = table.send(body=chat("the launch code is 0000", max_tokens=1024))
+    outcome = Outcome(200, True, Usage(143, 0, 0, 812, 0))
+    corrections = table.pipeline.settle(table.weighed, table.readings, outcome)
+    chain = Chain(seq=1_000_000)
+    decided = chain.line(table.pipeline.decision_record(table.weighed, table.readings, decision))
+    ended = chain.line(
+        table.pipeline.completion_record(table.weighed, outcome, corrections, NOON_NS + S)
+    )
+    assert len(decided) < 850
+    assert len(ended) < 450
+
+
+def test_a_record_leaves_out_only_facts_that_no_rule_can_name(desk):
+    values = {"dialects": ["openai"], "surfaces": ["messages"]}
+    match = {name: values.get(name, ["x"]) for name in MatchSpec.model_fields}
+    rule = {"id": "r", "match": match, "mode": "shadow", "deny_countries": ["CU"]}
+    policy = compile_texts([("p.yaml", json.dumps({"geography": [rule]}).encode())])
+    named = {condition.fact for condition in policy.geography[0].match.conditions}
+    assert len(named) == len(match)
+    read = {"client.country", "fingerprint.template_accounts", *named, *SUBJECTS.values()}
+    amounts = {"request.input_tokens", "request.max_tokens", "request.choices"}
+    assert UNREAD.isdisjoint(read | amounts)
+
+
+def test_a_throttle_by_quota_stands_in_the_charges_and_not_twice(desk):
+    table = desk()
+    for _ in range(4):
+        decision = table.send()
+    record = table.pipeline.decision_record(table.weighed, table.readings, decision)
+    assert record.fields["rules"] == [["per-minute", "quota", "throttle"]]
+    assert record.fields["charges"][0] == ["per-minute", "requests", 1, 3, 60, 3, True]
+    assert record.fields["taken"] is False
 
 
 def test_the_same_account_has_the_same_pseudonym_in_every_record_and_no_other_has_it(desk):
@@ -172,3 +277,66 @@ def test_the_same_account_has_the_same_pseudonym_in_every_record_and_no_other_ha
         return record.fields["account"]
 
     assert account("sk-one") == account("sk-one") != account("sk-two")
+
+
+class Watching:
+    """A detector that keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.seen: list[Sighting] = []
+
+    def observe(self, sighting: Sighting) -> None:
+        self.seen.append(sighting)
+
+
+def test_the_detector_is_told_whether_an_exchange_was_served(desk):
+    table = desk()
+    weighed = []
+    for _ in range(4):
+        decision = table.send(body=chat("Grade the following essay against the rubric, please."))
+        weighed.append((table.weighed, decision))
+    table.pipeline.detector = Watching()
+    for position, (one, decision) in enumerate(weighed):
+        table.pipeline.observe(one, decision, position)
+    seen = table.pipeline.detector.seen
+    assert [sighting.served for sighting in seen] == [True, True, True, False]
+    assert {sighting.account for sighting in seen} == {"acc-1"}
+
+
+def test_a_surface_that_writes_nothing_reserves_no_output(desk):
+    table = desk()
+    table.send(path="/v1/embeddings", body={"model": "m-embed", "input": "x" * 400})
+    assert [charge.amount for charge in table.weighed.plan.charges] == [1, 100]
+
+
+def test_the_models_of_a_batch_are_unknown_and_a_list_concerns_none(desk):
+    table = desk()
+    table.send(path="/v1/batches", body={"input_file_id": "file-1"})
+    assert "request.model" not in table.weighed.facts
+    table.send(path="/v1/batches", method="GET", body=None)
+    assert table.weighed.facts["request.model"] == ""
+
+
+def test_records_say_why_a_rule_refused_and_which_charges_bind(desk):
+    table = desk(
+        "geography:\n  - {id: embargo, mode: enforce, deny_countries: [CU]}\n"
+        "quotas:\n  - {id: watched, mode: shadow, limit: {requests: 5}, window: 1m}\n"
+    )
+    decision = table.send()
+    record = table.pipeline.decision_record(table.weighed, table.readings, decision)
+    assert record.fields["rules"] == [
+        ["embargo", "geography", "deny", "client.country is not known; on_missing: apply"]
+    ]
+    assert record.fields["charges"] == [["watched", "requests", 1, 5, 60, 0, False]]
+    assert record.fields["taken"] is False
+
+
+def test_a_refused_caller_is_recorded_by_the_same_pseudonym_of_his_address(desk):
+    table = desk()
+
+    def address(secret: str):
+        decision = table.send(headers=bearer(secret))
+        record = table.pipeline.decision_record(table.weighed, table.readings, decision)
+        return record.fields["address"]
+
+    assert address("sk-nobody") == address("sk-one")

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,14 @@ def test_all_faults_of_all_files_are_told_at_once_in_order():
         (quota(limit='{requests: "5"}'), 'valid integer, found the text "5"'),
         (quota(match="{tiers: []}"), "an empty list matches nothing"),
         (quota(match="{tiers: free}"), 'write a list ([free]), or "$name"'),
+        (quota(match="{tiers: ['']}"), "a.yaml:6:21: an empty text matches nothing"),
+        (quota(match="{tiers: 5}"), 'write a list of texts (["a", "b"]; numbers in quotes)'),
+        (quota(match="{tiers: [5]}"), 'write a list of texts (["a", "b"]; numbers in quotes)'),
+        (quota(match="~"), "quotas[0].match: write a mapping (key: value) here, or remove the key"),
+        (quota(window="401d"), '"401d" is too long: at most 400d'),
+        (quota(window="9" * 5000 + "s"), "is not a duration"),
+        (GOOD.replace("[CU, IR]", "[]"), "an empty list matches nothing"),
+        (GOOD.replace("[CU, IR]", "[CU, '']"), "an empty text matches nothing"),
         (quota(match="{surfaces: [chat]}"), '"chat" is not a surface'),
         (quota(match="{dialects: [openapi]}"), 'did you mean "openai"?'),
         (quota(message='"a\\nb"'), "a message is one line of at most 500 characters"),
@@ -99,6 +108,7 @@ def test_all_faults_of_all_files_are_told_at_once_in_order():
         ("", "the file is empty: write rules, or remove it"),
         (GOOD.replace("[CU, IR]", "[CU, USA]"), '"USA" is not a country code'),
         (GOOD.replace("deny_countries: $embargoed", ""), "needs either deny_countries or"),
+        (GOOD.replace("legal: true", "allow_countries: [SG]"), "needs either deny_countries or"),
         (GOOD.replace("legal: true", "legal: true\n    durability: async"), "durability: before"),
         (GOOD.replace("mode: shadow", "mode: shadow\n    then: deny"), "with reveals: true"),
         (GOOD.replace("mode: shadow", "mode: shadow\n    message: hi"), "needs reveals: true"),
@@ -130,3 +140,24 @@ def test_files_of_a_directory_are_one_set(tmp_path: Path):
         "free-requests",
         "q",
     ]
+
+
+def test_a_wrong_list_is_told_once():
+    assert len(faults(quota(match="{models: [5]}"))) == 1
+
+
+def test_a_suffix_in_capitals_is_read_and_an_editors_own_file_is_not(tmp_path: Path):
+    (tmp_path / "a.YAML").write_text(GOOD)
+    (tmp_path / ".#b.yaml").symlink_to("nowhere")
+    assert len(load(tmp_path).rules) == 3
+
+
+def test_a_pipe_among_the_policies_is_told_and_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "p.yaml")
+    with pytest.raises(ProblemsError, match="not a regular file"):
+        load(tmp_path)
+
+
+def test_a_list_is_defined_once_over_all_files():
+    twice = faults("lists: {a: [x]}\n", "lists: {a: [y]}\n")
+    assert twice == ['b.yaml:1:9: the list "a" is defined twice']

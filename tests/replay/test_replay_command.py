@@ -123,3 +123,27 @@ def test_the_command_says_what_happened_and_faults_without_a_trace(world, traffi
     )
     assert failed.returncode == 1
     assert failed.stderr == "none.jsonl: cannot be read: No such file or directory\n"
+
+
+def test_a_recording_comes_through_a_pipe_as_well(world, tmp_path):
+    config = world()
+    lines = [json.dumps(line(i, NOON + i, "a1")) for i in range(600)]
+    command = [sys.executable, "-m", "proxy.cli", "replay", "--config", str(config)]
+    done = subprocess.run(
+        [*command, "--traffic", "/dev/stdin", "--out", str(tmp_path / "piped")],
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["exchanges"] == 600
+
+
+def test_a_mistyped_recording_leaves_no_directory_in_the_way(world, traffic, tmp_path):
+    config = world()
+    with pytest.raises(TrafficError, match="cannot be read"):
+        run(config, tmp_path / "mistyped.jsonl")
+    with pytest.raises(TrafficError, match="cannot be read"):
+        run(config, tmp_path)
+    assert run(config, traffic)["exchanges"] == 40

@@ -1,3 +1,7 @@
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from proxy.replay import Session
@@ -93,7 +97,21 @@ def test_usage_that_was_not_recorded_is_imputed_from_the_model_and_counted_apart
 
 
 @pytest.mark.parametrize(
-    "broken", [{"id": 5}, {"ts": "noon"}, {"headers": [["one"]]}, {"method": None}]
+    "broken",
+    [
+        {"id": 5},
+        {"ts": "noon"},
+        {"headers": [["one"]]},
+        {"method": None},
+        {"ts": -1.0},
+        {"ts": NOON * 1000},  # milliseconds
+        {"ts": 1e300},
+        {"response": {"duration_s": -1.0}},
+        {"response": {"duration_s": 1e300}},
+        {"response": {"usage": {"output_tokens": -5}}},
+        {"body": object()},
+        {"body": {"text": "\ud800"}},
+    ],
 )
 def test_a_line_that_is_not_in_the_format_is_refused(world, broken):
     with Session(world()) as session, pytest.raises(TrafficError):
@@ -105,3 +123,56 @@ def test_a_line_that_goes_back_in_time_is_refused(world):
         session.exchange(line(1, NOON, "a1"))
         with pytest.raises(TrafficError, match="goes back in time"):
             session.exchange(line(2, NOON - 1, "a1"))
+
+
+def test_fields_that_are_unknown_or_null_are_ignored_at_every_depth(world):
+    more = {
+        "tls": {"ja4": None, "alpn": ["h2"]},
+        "response": {"status": 200, "usage": {"output_tokens": None, "details": {"a": 1}}, "x": 1},
+        "extra": {"a": []},
+    }
+    with Session(world()) as session:
+        assert session.exchange(line(1, NOON, "a1", **more))["verdict"] == "allow"
+
+
+def records_in(directory: Path) -> list[dict[str, Any]]:
+    (segment,) = directory.glob("*.jsonl")
+    return [json.loads(text) for text in segment.read_text().splitlines()]
+
+
+def test_an_address_is_the_same_however_it_was_written(world):
+    directory = world().parent / "out"
+    config = directory.parent / "gauger.yaml"
+    with Session(config, audit="full", audit_directory=directory) as session:
+        session.exchange(line(1, NOON, "a1", client_ip="203.0.113.7"))
+        session.exchange(line(2, NOON, "a1", client_ip="::ffff:203.0.113.7"))
+    records = records_in(directory)
+    assert len({r["address"] for r in records if r["type"] == "decision"}) == 1
+
+
+def test_settlement_at_the_moment_of_an_arrival_comes_first_and_in_the_order_of_arrival(world):
+    directory = world().parent / "out"
+    with Session(directory.parent / "gauger.yaml", audit="full", audit_directory=directory) as s:
+        for i, name in enumerate(["a3", "a1", "a2"]):
+            s.exchange(line(i, NOON, name))
+        s.exchange(line(9, NOON + 1.5, "a4"))
+    records = records_in(directory)
+    order = [(r["type"], r["id"]) for r in records if r["type"] in ("decision", "completion")]
+    assert order[3:7] == [
+        ("completion", "x-0000"),
+        ("completion", "x-0001"),
+        ("completion", "x-0002"),
+        ("decision", "x-0009"),
+    ]
+
+
+def test_imputed_usage_is_the_median_and_not_an_outlier(world):
+    def answered(tokens: int) -> dict[str, Any]:
+        return {"status": 200, "usage": {"input_tokens": tokens, "output_tokens": 0}}
+
+    with Session(world()) as session:
+        for i, tokens in enumerate((1000, 1, 20)):
+            session.exchange(line(i, NOON, f"a{i + 1}", response=answered(tokens)))
+        session.exchange(line(9, NOON, "a4", response=None))
+        summary = session.summary.as_dict()
+    assert summary["tokens"]["admitted"]["input"] == 1000 + 1 + 20 + 20

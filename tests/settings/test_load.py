@@ -156,3 +156,88 @@ def paths_of(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 def test_every_setting_is_documented():
     named = set(re.findall(r"`([a-z0-9_.…]+)`", (DOCS / "settings.md").read_text()))
     assert set(paths_of(Settings)) - named == set()
+
+
+SECRETS_IN = [
+    ("secrets: {pseudonym_key: [s3cr3t]}\n", {}),
+    ("secrets: s3cr3t\n", {}),
+    ("", {"GAUGER_SECRETS": "s3cr3t"}),
+    ("", {"GAUGER_SECRETS": "{fingerprint_key: s3cr3t}"}),
+    ("", {"GAUGER_SECRETS__FINGERPRINT_KEY": "s3cr3t: ["}),
+    ("upstreams: {openai: {url: 'http://a', credential: s3cr3t}}\n", {}),
+    ("upstreams: {openai: {url: 'http://a', credential_env: sk-s3cr3t}}\n", {}),
+    ("upstreams: {openai: {url: 'http://a', credential_env: s3cr3t}}\n", {}),
+    ("upstreams: {openai: {url: 'https://me:s3cr3t@host'}}\n", {}),
+    ("upstreams: {openai: {url: 's3cr3t@host'}}\n", {}),
+    ("admin: {principals: [{name: a, role: viewer, token_sha256: s3cr3t}]}\n", {}),
+    ("admin: {principals: s3cr3t}\n", {}),
+]
+
+
+@pytest.mark.parametrize(("text", "environment"), SECRETS_IN)
+def test_no_error_quotes_what_may_be_a_credential(written, text, environment):
+    assert "s3cr3t" not in "\n".join(faults(written(LEAST + text), environment))
+
+
+@pytest.mark.parametrize(
+    "url", ["https://", "http:///v1", "https://a b", "https://a:x", "ftp://a", "https://[::1"]
+)
+def test_a_url_without_a_host_is_no_upstream(written, url):
+    text = LEAST + f"upstreams: {{openai: {{url: '{url}', credential: pass}}}}\n"
+    assert "is not a base URL" in faults(written(text))[0]
+
+
+def test_a_variable_fills_a_section_that_the_file_leaves_empty(written):
+    environment = {
+        "GAUGER_SERVER__DRAIN_S": "7",
+        "GAUGER_UPSTREAMS__OPENAI__URL": "http://a",
+        "GAUGER_UPSTREAMS__OPENAI__CREDENTIAL": "pass",
+    }
+    settings = load(written(LEAST + "server:\nupstreams:\n  openai:\n"), environment)
+    assert settings.server.drain_s == 7
+    assert settings.upstreams.openai.url == "http://a"
+
+
+def test_a_variable_below_something_that_has_no_settings_is_a_fault(written):
+    told = faults(
+        written(LEAST + "trusted_peers: [10.0.0.0/8]\n"), {"GAUGER_TRUSTED_PEERS__0": "x"}
+    )
+    assert told == [
+        "environment variable GAUGER_TRUSTED_PEERS__0: there are no settings below trusted_peers"
+    ]
+
+
+def test_services_of_kubernetes_with_longer_names_are_left_alone_and_typing_errors_are_not(written):
+    load(
+        written(LEAST),
+        {
+            "GAUGER_ADMIN_SERVICE_HOST": "10.0.0.1",
+            "GAUGER_ADMIN_SERVICE_PORT_HTTP": "9090",
+            "GAUGER_ADMIN_PORT": "tcp://10.0.0.1:9090",
+            "GAUGER_ADMIN_PORT_9090_TCP_ADDR": "10.0.0.1",
+        },
+    )
+    assert "unknown key" in faults(written(LEAST), {"GAUGER_SERVER__PORT": "8080"})[0]
+
+
+def test_a_credential_variable_may_have_our_prefix(written):
+    text = "upstreams: {openai: {url: 'http://a', credential_env: GAUGER_UPSTREAM_KEY}}\n"
+    assert load(written(LEAST + text), {"GAUGER_UPSTREAM_KEY": "k"}).upstreams.openai
+
+
+def test_an_opened_path_that_no_request_could_have_is_a_fault(written):
+    assert '"v1/x" is not a path' in faults(written(LEAST + "open_paths: [v1/x]\n"))[0]
+
+
+def test_keys_that_are_too_short_are_no_keys(written):
+    settings = load(written(LEAST), {})
+    path = state_directory(settings) / "keys.json"
+    path.write_text('{"fingerprint_key": "", "pseudonym_key": ""}')
+    with pytest.raises(ProblemsError, match="fewer than 32 bytes"):
+        ensured(settings)
+
+
+def test_keys_that_cannot_be_written_are_told(written):
+    settings = load(written(LEAST), {})
+    with pytest.raises(ProblemsError, match="cannot be written"):
+        ensured(settings)

@@ -1,0 +1,59 @@
+"""Policy sets that were in force, kept by digest: what a record names can be read years later.
+
+`DIRECTORY/<64 hex digits>/` holds the files of a set as they were; `DIRECTORY/current` names the
+set that was taken up last. A set is written aside and renamed, so that it is whole or not there.
+"""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+Texts = Sequence[tuple[str, bytes]]
+
+
+class Archive:
+    """The archive in a directory. OSError where it cannot be written."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def keep(self, digest: str, texts: Texts) -> None:
+        """Keep the files of a set that is taken up now."""
+        place = self._place(digest)
+        if not place.is_dir():
+            self._write(place, texts)
+        aside = self._directory / "current.new"
+        _write_synced(aside, digest.encode() + b"\n")
+        aside.rename(self._directory / "current")
+
+    def last(self) -> tuple[str, list[tuple[str, bytes]]] | None:
+        """Digest and files of the set that was taken up last, or None if none was."""
+        try:
+            digest = (self._directory / "current").read_text().strip()
+            files = sorted(self._place(digest).iterdir())
+            return digest, [(str(file), file.read_bytes()) for file in files]
+        except (OSError, ValueError):
+            return None
+
+    def _place(self, digest: str) -> Path:
+        name = digest.removeprefix("sha256:")
+        if len(name) != 64 or not all(c in "0123456789abcdef" for c in name):
+            msg = f"not a digest: {digest}"
+            raise ValueError(msg)
+        return self._directory / name
+
+    def _write(self, place: Path, texts: Texts) -> None:
+        aside = place.with_suffix(".new")
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        for name, text in texts:
+            _write_synced(aside / Path(name).name, text)
+        aside.rename(place)
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
