@@ -15,6 +15,7 @@ from typing import Any
 READY_S = 20.0
 PROXY_CORE, LOAD_CORE = 0, 1
 _TICKS = os.sysconf("SC_CLK_TCK")
+_GONE = (FileNotFoundError, ProcessLookupError)
 
 
 def cores() -> tuple[int, int]:
@@ -110,8 +111,9 @@ def cpu_s(pid: int) -> float:
     """Processor seconds that a process and its children have used, user and system."""
     total = 0.0
     for one in tree(pid):
-        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        total += (int(fields[11]) + int(fields[12])) / _TICKS
+        with contextlib.suppress(*_GONE):
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            total += (int(fields[11]) + int(fields[12])) / _TICKS
     return total
 
 
@@ -119,17 +121,19 @@ def memory_kb(pid: int) -> dict[str, int]:
     """Resident and proportional memory of a process and its children, in KiB."""
     sums = {"Rss": 0, "Pss": 0}
     for one in tree(pid):
-        for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name in sums:
-                sums[name] += int(value.split()[0])
+        with contextlib.suppress(*_GONE):
+            for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines():
+                name, _, value = line.partition(":")
+                if name in sums:
+                    sums[name] += int(value.split()[0])
     return sums
 
 
 def tree(pid: int) -> list[int]:
-    """A process and everything below it."""
+    """A process and everything below it; processes may end while they are listed."""
     found = [pid]
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += tree(int(child))
+    with contextlib.suppress(*_GONE):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += tree(int(child))
     return found

@@ -22,6 +22,13 @@ MAX_PROBLEMS = 20
 ANONYMIZER_KINDS = ("vpn", "tor", "hosting", "proxy", "residential_proxy")
 PROBED_RECORDS = 20_000
 _ASN = re.compile(r"(?:AS)?(\d{1,10})\Z", re.IGNORECASE | re.ASCII)
+# What the C reader raises over damaged data; SystemError where it failed and did not notice.
+_DAMAGE = (
+    maxminddb.InvalidDatabaseError,
+    RecursionError,
+    SystemError,
+    UnicodeDecodeError,
+)
 _COUNTRY = re.compile(r"[A-Za-z]{2}\Z")
 
 # Addresses of no place: private, shared, loopback, link-local, unspecified (RFC 6890). The
@@ -109,7 +116,7 @@ class Places:
             return reader.get(canonical(ip))
         except ValueError:  # an IPv6 address and a database of IPv4
             return None
-        except (maxminddb.InvalidDatabaseError, UnicodeDecodeError, RecursionError) as error:
+        except _DAMAGE as error:
             self.damage = f"{name}: damaged, found at a look-up: {error}; fetch it again"
             return None
 
@@ -187,7 +194,7 @@ def _open(path: Path | str) -> maxminddb.Reader:
         known = any(_country(found) or _asn(found) for _, found in islice(reader, PROBED_RECORDS))
     except ValueError:  # maxminddb cannot name a network that holds all of IPv4, but finds in it
         known = True
-    except (maxminddb.InvalidDatabaseError, RecursionError) as error:
+    except _DAMAGE as error:
         reader.close()
         raise PlacesError(f"{path}: a damaged MMDB file ({error}); fetch it again") from error
     if not known:

@@ -31,6 +31,9 @@ def test_the_demo_set_enforces_all_three_kinds():
     assert enforced == set(RuleKind) - {RuleKind.BUILTIN}
 
 
-def test_the_example_settings_load_with_the_default_policies():
-    settings = load_settings(EXAMPLE, {"OPENAI_API_KEY": "a", "ANTHROPIC_API_KEY": "b"})
-    assert settings.policies.resolve() == ROOT / "policies"
+def test_the_example_settings_copied_to_a_checkout_find_the_default_policies(tmp_path):
+    (tmp_path / "gauger.yaml").write_text(EXAMPLE.read_text())
+    (tmp_path / "policies").symlink_to(ROOT / "policies")
+    environment = {"OPENAI_API_KEY": "a", "ANTHROPIC_API_KEY": "b"}
+    settings = load_settings(tmp_path / "gauger.yaml", environment)
+    assert load(settings.policies).digest == load(ROOT / "policies").digest
