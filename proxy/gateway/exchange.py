@@ -205,6 +205,7 @@ class Gateway:
         self, request: web.BaseRequest, path: str, at_ns: int, refusal: Refusal
     ) -> web.StreamResponse:
         """Refuse what is not looked at any further, and has no record of its own."""
+        self.metrics.turned_away(refusal)
         pairs = tuple(request.headers.items())
         dialect = dialect_of(path, pairs)
         response = rendered(request, dialect, refusal, (), exchange_id(at_ns), at_ns)

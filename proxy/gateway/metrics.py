@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from proxy.model.decision import Decision
+from proxy.model.decision import Decision, Refusal
 from proxy.model.verdict import Mode
 
 _ADDED = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
@@ -24,6 +24,12 @@ class Metrics:
             "gauger_rule_verdicts",
             "What rules said, by mode.",
             ["rule", "mode", "verdict"],
+            registry=self.registry,
+        )
+        self._turned_away = Counter(
+            "gauger_turned_away",
+            "Requests refused before judgement, which have no record, by reason.",
+            ["reason"],
             registry=self.registry,
         )
         self._failures = Counter(
@@ -69,6 +75,10 @@ class Metrics:
         for outcomes, mode in ((decision.spoke, Mode.ENFORCE), (decision.shadow, Mode.SHADOW)):
             for outcome in outcomes:
                 self._rule(outcome.rule, mode.value, outcome.verdict.word)
+
+    def turned_away(self, refusal: Refusal) -> None:
+        """Count a request that never came to judgement."""
+        self._turned_away.labels(refusal.kind.value).inc()
 
     def failed(self, word: str) -> None:
         """Count an upstream failure."""

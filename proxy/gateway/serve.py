@@ -98,7 +98,7 @@ class Server:
         limits = settings.server
         self._front = Front(
             gateway.handle,
-            _refuse,
+            self._refuse,
             max_connections=limits.max_connections,
             header_timeout_s=limits.header_timeout_s,
             keepalive_s=limits.keepalive_s,
@@ -152,6 +152,15 @@ class Server:
         while True:
             await asyncio.sleep(min(1.0, self._settings.detector.step_s))
             self.gateway.pipeline.advance(time.time_ns())
+
+    def _refuse(self, request: web.BaseRequest, refusal: Refusal) -> Answer:
+        """What is told of a request that never came to judgement; unparsed, it has no dialect."""
+        self._metrics.turned_away(refusal)
+        at_ns = time.time_ns()
+        dialect = dialect_of(request.raw_path.partition("?")[0], tuple(request.headers.items()))
+        head = request.method == "HEAD"
+        identity = exchange_id(at_ns)
+        return answer(dialect, refusal, (), exchange_id=identity, at_ns=at_ns, head=head)
 
     def _admin(self) -> Admin:
         async def reload() -> tuple[bool, str]:
@@ -294,15 +303,6 @@ def _secrets(settings: Settings) -> dict[Dialect, str]:
         if upstream is not None and upstream.credential == "replace" and upstream.credential_env:
             found[dialect] = os.environ[upstream.credential_env]
     return found
-
-
-def _refuse(request: web.BaseRequest, refusal: Refusal) -> Answer:
-    """What is told of a request that never came to judgement; unparsed, it has no dialect."""
-    at_ns = time.time_ns()
-    dialect = dialect_of(request.raw_path.partition("?")[0], tuple(request.headers.items()))
-    head = request.method == "HEAD"
-    identity = exchange_id(at_ns)
-    return answer(dialect, refusal, (), exchange_id=identity, at_ns=at_ns, head=head)
 
 
 def _bound(listen: str, setting: str) -> socket.socket:

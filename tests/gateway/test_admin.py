@@ -85,6 +85,8 @@ async def test_metrics_count_exchanges_rules_and_failures_and_name_nobody(gate, 
     upstream.answer = reset
     await gate.ask(gate.message())
     await gate.ask(gate.post(key="sk-nobody"))
+    for malformed in (b"GET / HTTP/1.1\nHost: a\n\n", b"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"):
+        assert (await gate.ask(malformed)).status == 400
     got = await gate.ask(acting(method="GET", path="/metrics"), admin=True)
     assert got.get("content-type") == "text/plain; version=0.0.4; charset=utf-8"
     text = got.body.decode()
@@ -93,6 +95,7 @@ async def test_metrics_count_exchanges_rules_and_failures_and_name_nobody(gate, 
         'gauger_exchanges_total{surface="messages",verdict="allow"}',
         'gauger_rule_verdicts_total{mode="enforce",rule="two-requests",verdict="throttle"}',
         'gauger_upstream_failures_total{failure="upstream_reset"}',
+        'gauger_turned_away_total{reason="bad_request"}',
         "gauger_added_latency_seconds_count",
         "gauger_upstream_latency_seconds_count",
         "gauger_exchanges_under_way 0.0",
