@@ -148,7 +148,8 @@ def audit_verify(
         for warning in result.warnings:
             typer.echo(f"warning: {warning}")
         state = "verified" if result.ok else "NOT VERIFIED"
-        typer.echo(f"{directory}: {state}, {result.entries:,} entries, {len(result.faults)} faults")
+        typer.echo(f"{directory}: {state}, {result.entries:,} entries, {result.fault_count} faults")
+        typer.echo(f"last seq {result.last_seq}, hash {result.last_hash}")
         raise typer.Exit(0 if result.ok else 1)
 
 
