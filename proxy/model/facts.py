@@ -57,6 +57,7 @@ CATALOGUE: dict[str, Fact] = {
         Fact("client.country", FactType.STRING, "Country of the client's address."),
         Fact("client.asn", FactType.INT, "Autonomous system of the client's address."),
         Fact("client.anonymizer", FactType.STRING, "Kind of anonymizer the address belongs to."),
+        Fact("client.ja4", FactType.STRING, "JA4 of the TLS client, from a trusted peer."),
         Fact("fingerprint.system", FactType.STRING, "Token of the system prompt."),
         Fact("fingerprint.template", FactType.STRING, "Token of the prompt's template skeleton."),
         Fact(

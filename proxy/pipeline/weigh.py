@@ -75,6 +75,8 @@ def gather(
     _add_account(facts, caller, arrival.at_ns)
     if arrival.client_ip is not None:
         _add_client(facts, arrival.client_ip, lookups)
+    if arrival.ja4:
+        facts["client.ja4"] = arrival.ja4
     _add_fingerprints(facts, tokens, lookups)
     return facts
 
@@ -104,9 +106,8 @@ def _add_account(facts: dict[str, FactValue], caller: Caller, at_ns: int) -> Non
 def _add_client(facts: dict[str, FactValue], address: str, lookups: Lookups) -> None:
     facts["client.address"] = address
     country = lookups.country(address)
-    if (
-        country is not None and country in COUNTRIES
-    ):  # databases say EU, ZZ or XX where they do not know
+    # Databases say EU, ZZ or XX where they do not know.
+    if country is not None and country in COUNTRIES:
         facts["client.country"] = country
     asn = lookups.asn(address)
     if asn is not None:

@@ -191,6 +191,7 @@ class _Compiler:
             "organizations": (one_of, "account.organization"),
             "labels": (any_of, "account.labels"),
             "models": (globbed, "request.model"),
+            "ja4": (globbed, "client.ja4"),
         }
         conditions: list[Condition] = []
         for key, (make, fact) in makers.items():

@@ -87,6 +87,9 @@ class MatchSpec(Spec):
     accounts: ValuesOrList | None = Field(None, description="Account ids.")
     organizations: ValuesOrList | None = Field(None, description="Organization ids.")
     labels: ValuesOrList | None = Field(None, description="Accounts with any of these labels.")
+    ja4: ValuesOrList | None = Field(
+        None, description="JA4 of the TLS client, with * and ? as wildcards; needs ja4_header."
+    )
 
 
 class RuleSpec(Spec):

@@ -120,9 +120,10 @@ def _require(settings: Settings, document: Document, environment: Mapping[str, s
             shown = f" {name}" if name == name.upper() else " that credential_env names"
             message = f"the environment variable{shown} is not set"
             problems.append(document.problem((*path, "credential_env"), message))
-    if settings.account_header and not settings.trusted_peers:
-        message = "account_header needs trusted_peers: from anyone else the header is ignored"
-        problems.append(document.problem(("account_header",), message))
+    for header in ("account_header", "ja4_header"):
+        if getattr(settings, header) and not settings.trusted_peers:
+            message = f"{header} needs trusted_peers: from anyone else the header is ignored"
+            problems.append(document.problem((header,), message))
     if problems:
         raise ProblemsError(problems)
 

@@ -246,6 +246,22 @@ def test_the_lines_of_an_ordinary_exchange_stay_short(desk):
     assert len(ended) < 450
 
 
+@pytest.mark.parametrize(
+    ("ja4", "verdict"),
+    [("t13d1516h2_8daaf6152771_aa", Verdict.DENY), ("t13d9_bb_cc", Verdict.ALLOW)],
+)
+def test_a_rule_may_name_the_tls_client_that_a_trusted_terminator_saw(desk, ja4, verdict):
+    rule = """
+geography:
+  - {id: r, mode: enforce, match: {ja4: ["*_8daaf6152771_*"]}, allow_countries: [SG]}
+"""
+    table = desk(rule)
+    decision = table.send(ja4=ja4)
+    record = table.pipeline.decision_record(table.weighed, table.readings, decision)
+    assert decision.verdict is verdict
+    assert record.fields["facts"]["client.ja4"] == ja4
+
+
 def test_a_record_leaves_out_only_facts_that_no_rule_can_name(desk):
     values = {"dialects": ["openai"], "surfaces": ["messages"]}
     match = {name: values.get(name, ["x"]) for name in MatchSpec.model_fields}

@@ -79,6 +79,7 @@ def test_faults_of_file_and_environment_are_told_at_once(written):
         ),
         (LEAST + "trusted_peers: [10.0.0.1/8]\n", '"10.0.0.1/8" is not a network'),
         (LEAST + "account_header: x-account\n", "account_header needs trusted_peers"),
+        (LEAST + "ja4_header: x-ja4\n", "ja4_header needs trusted_peers"),
         (LEAST + "secrets: {fingerprint_key: abc}\n", "at least 16 random bytes in hex"),
         (
             LEAST + "admin: {principals: [{name: a, role: root, token_sha256: x}]}\n",
