@@ -3,7 +3,7 @@
 # Run it read-only, with a volume for state:
 #   docker run --read-only --cap-drop ALL -p 8080:8080 \
 #     -v ./gauger:/etc/gauger:ro -v gauger-state:/var/lib/gauger -e OPENAI_API_KEY gauger
-FROM python:3.13-slim AS build
+FROM python:3.11-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 RUN python -m venv /opt/gauger
@@ -15,7 +15,7 @@ COPY policies/examples ./policies/examples
 RUN /opt/gauger/bin/pip install --no-deps . \
     && /opt/gauger/bin/pip uninstall --yes pip
 
-FROM python:3.13-slim
+FROM python:3.11-slim
 RUN useradd --system --uid 10001 --home-dir /var/lib/gauger --create-home gauger
 COPY --from=build /opt/gauger /opt/gauger
 ENV PATH=/opt/gauger/bin:$PATH \

@@ -193,6 +193,7 @@ class Server:
             "policy_problem": self.policies.error,
             "accounts": len(self.accounts.directory),
             "accounts_problem": self.accounts.error,
+            "places_problem": self.gateway.pipeline.places.damage,
             "audit_lag_records": self._audit.lag,
             "audit_problem": str(failed) if failed else None,
         }
