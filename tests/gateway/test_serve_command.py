@@ -103,6 +103,22 @@ async def test_a_signal_lets_streams_finish_and_a_second_one_hurries(
     assert verify(audit).ok
 
 
+async def test_a_hangup_reads_policies_and_accounts_again(upstream, tmp_path, write_world):
+    config = write_world(tmp_path / "world", upstream.url)
+    async with serving(config) as (process, begun):
+        policies = tmp_path / "world" / "policies" / "test.yaml"
+        policies.write_text(policies.read_text().replace("requests: 2}", "requests: 3}"))
+        process.send_signal(signal.SIGHUP)
+        said = {}
+        async with asyncio.timeout(20):
+            while {"policies in force", "account directory taken up"} - set(said):
+                event = json.loads(await process.stderr.readline())
+                said[event["event"]] = event
+        assert said["policies in force"]["digest"] != begun["policy"]
+        process.terminate()
+        assert await ended(process) == 0
+
+
 async def told(config, **environment):
     """What a process says that cannot start, and its exit code."""
     process = await launched(config, **environment)
