@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmdb_writer import MMDBWriter
-from netaddr import IPSet  # type: ignore[import-untyped]
+from netaddr import IPSet  # type: ignore[import-untyped]  # has no types
 
 from bench.campaigns.draw import Draw, digest, running
 

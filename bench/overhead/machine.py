@@ -69,7 +69,7 @@ def _wait_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) -> Non
             return
         time.sleep(0.05)
     tail = log.read_text(errors="replace")[-2000:]
-    raise RuntimeError(f"{' '.join(map(str, process.args[:4]))} did not start:\n{tail}")  # type: ignore[index]
+    raise RuntimeError(f"{' '.join(map(str, process.args[:4]))} did not start:\n{tail}")  # type: ignore[index]  # a list
 
 
 class Load:
@@ -81,7 +81,7 @@ class Load:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509
+            preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 (no threads yet)
         )
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(job) + "\n")

@@ -7,6 +7,8 @@ the limit and the reset of the account's own published quota, so that it tells n
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from proxy.model.decision import Decision, LimitState, Refusal, RuleOutcome
 from proxy.model.plan import Charge, Plan, Reading, Readings
 from proxy.model.verdict import Mode, RefusalKind, RuleKind, Unit, Verdict
@@ -107,7 +109,7 @@ def _refusal(
         if charge.binding and not charge.fits(reading.before)
     ]
     if not binding:
-        return _borrowed(policy, plan, limits)
+        return _recognized(policy, plan, spoke, limits)
     never = next((pair for pair in binding if pair[0].amount > pair[0].limit), None)
     charge, state = never or max(binding, key=lambda pair: pair[1].resets_at_ns)
     return _over(policy, state, plan.at_ns, too_large=charge.amount if never else None)
@@ -145,6 +147,20 @@ def _over(
         retry_at_ns=state.resets_at_ns,
         should_retry=False if state.resets_at_ns - at_ns > LONGEST_WAIT_NS else None,
     )
+
+
+def _recognized(
+    policy: PolicySet,
+    plan: Plan,
+    spoke: tuple[RuleOutcome, ...],
+    limits: tuple[LimitState, ...],
+) -> Refusal:
+    """A throttle by fingerprint: in borrowed words, but where a rule reveals itself by its own."""
+    borrowed = _borrowed(policy, plan, limits)
+    throttling = {outcome.rule for outcome in spoke if outcome.verdict is Verdict.THROTTLE}
+    revealed = (r.message for r in policy.fingerprints if r.message and r.id in throttling)
+    message = next(revealed, None)
+    return borrowed if message is None else replace(borrowed, message=message)
 
 
 def _borrowed(policy: PolicySet, plan: Plan, limits: tuple[LimitState, ...]) -> Refusal:

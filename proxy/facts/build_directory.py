@@ -61,7 +61,7 @@ def index_report(index: Path | str, source: Path | str) -> BuildReport | None:
     except DirectoryError:
         return None
     db.close()
-    if meta.get("path") != os.path.abspath(source):  # noqa: PTH100 -- links are not followed
+    if meta.get("path") != os.path.abspath(source):  # noqa: PTH100 (resolve would follow links) -- links are not followed
         return None
     return msgspec.json.decode(meta["report"], type=BuildReport)
 
@@ -123,7 +123,7 @@ def _write(accounts: Path, aside: Path) -> BuildReport:
         )
         meta = {
             "format": FORMAT,
-            "path": os.path.abspath(accounts),  # noqa: PTH100
+            "path": os.path.abspath(accounts),  # noqa: PTH100 (resolve would follow links)
             "accounts": str(report.accounts),
             "report": msgspec.json.encode(report).decode(),
         }

@@ -71,7 +71,7 @@ def _decoded(request: web.BaseRequest, raw: bytes, max_bytes: int) -> Body | Ref
     return Refusal(kind, text.message, status=text.status, should_retry=False)
 
 
-class BrokenOff(Exception):  # noqa: N818
+class BrokenOff(Exception):  # noqa: N818 (says what happened)
     """A body ends before its end; `refusal` is what its sender is told."""
 
     def __init__(self, refusal: Refusal) -> None:

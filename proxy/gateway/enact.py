@@ -100,7 +100,7 @@ class Enactor:
         self.metrics = metrics
         self.open_streams = 0
         self.stopping = False
-        self._upstreams = upstreams
+        self.upstreams = upstreams
         self._server = settings.server
         self._own_headers = frozenset(
             name.lower() for name in (settings.account_header, settings.ja4_header) if name
@@ -167,7 +167,7 @@ class Enactor:
         judged: Judged,
         progress: Progress,
     ) -> web.StreamResponse:
-        upstream = self._upstreams.get(judged.weighed.dialect)
+        upstream = self.upstreams.get(judged.weighed.dialect)
         assert upstream is not None
         sending_s = time.perf_counter()
         response = await self._send(request, judged, progress, upstream)

@@ -11,7 +11,6 @@ import structlog
 from aiohttp import web
 
 from proxy.audit.errors import AuditUnavailable
-from proxy.audit.log import AuditLog
 from proxy.facts.address import TrustedPeers, canonical, client_address
 from proxy.gateway.body import Body, declares_more, read_body, too_large
 from proxy.gateway.enact import NOT_RECORDED, STOPPING, Enactor, Judged, rendered
@@ -19,17 +18,13 @@ from proxy.gateway.front import suspicious
 from proxy.gateway.headers import BadHeaders, header_pairs, single
 from proxy.gateway.ids import exchange_id
 from proxy.gateway.logs import told
-from proxy.gateway.metrics import Metrics
 from proxy.gateway.relay import Progress
-from proxy.gateway.upstream import UpstreamPool
 from proxy.model.account import Caller
 from proxy.model.decision import Refusal
 from proxy.model.exchange import Arrival, BodyKind, Surface
 from proxy.model.verdict import Durability, RefusalKind
-from proxy.pipeline.pipeline import Pipeline
 from proxy.pipeline.weigh import Weighed
 from proxy.settings.schema import Settings
-from proxy.store.memory import MemoryStore
 from proxy.wire.surfaces import dialect_of
 
 log = structlog.get_logger("gauger.gateway")
@@ -45,23 +40,19 @@ class Gateway:
     def __init__(
         self,
         settings: Settings,
-        pipeline: Pipeline,
-        store: MemoryStore,
-        audit: AuditLog,
-        upstreams: UpstreamPool,
-        metrics: Metrics,
+        enactor: Enactor,
     ) -> None:
-        self.pipeline = pipeline
-        self.metrics = metrics
-        self._store = store
-        self._audit = audit
-        self._upstreams = upstreams
+        self.pipeline = enactor.pipeline
+        self.metrics = enactor.metrics
+        self.store = enactor.store
+        self._audit = enactor.audit
+        self._upstreams = enactor.upstreams
         self._server = settings.server
         self._trusted = TrustedPeers(settings.trusted_peers, header=settings.forwarded_header)
         self._account_header = settings.account_header
         self._ja4_header = settings.ja4_header
         self._serve_unrecorded = settings.audit.on_failure == "serve"
-        self._enactor = Enactor(settings, pipeline, store, audit, upstreams, metrics)
+        self._enactor = enactor
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -180,12 +171,12 @@ class Gateway:
     def _judge(self, weighed: Weighed) -> Judged:
         """Ask the store, decide, record. Nothing waits here, so that nothing comes between."""
         pipeline = self.pipeline
-        readings = self._store.take(weighed.plan)
+        readings = self.store.take(weighed.plan)
         position: int | None = None
         try:
             decision = pipeline.decide(weighed, readings)
         except Exception:
-            self._store.correct(pipeline.settle(weighed, readings, Progress().outcome()))
+            self.store.correct(pipeline.settle(weighed, readings, Progress().outcome()))
             raise
         try:
             position = self._audit.append(
@@ -195,7 +186,7 @@ class Gateway:
         except AuditUnavailable:
             if not self._serve_unrecorded:
                 never_sent = Progress().outcome()
-                self._store.correct(pipeline.settle(weighed, readings, never_sent))
+                self.store.correct(pipeline.settle(weighed, readings, never_sent))
                 raise
         pipeline.observe(weighed, decision, position or 0)
         self.metrics.decided(weighed.surface.name if weighed.surface else "none", decision)

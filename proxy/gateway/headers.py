@@ -46,7 +46,7 @@ _NOT_FORWARDED = HOP_BY_HOP | {
 _BREAKS = re.compile(rb"[\r\n\0]")
 
 
-class BadHeaders(Exception):  # noqa: N818
+class BadHeaders(Exception):  # noqa: N818 (says what happened)
     """A header cannot be passed on; the text is for the caller."""
 
     def __init__(self, message: str, status: int) -> None:

@@ -5,7 +5,7 @@ import random
 
 # Ids must not repeat; nobody is harmed by guessing one. A system call for each would cost more
 # than all the rest of an id.
-_random = random.Random(os.urandom(32))  # noqa: S311
+_random = random.Random(os.urandom(32))  # noqa: S311 (no secret)
 
 
 def exchange_id(at_ns: int) -> str:

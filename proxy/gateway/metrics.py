@@ -59,6 +59,7 @@ class Metrics:
         self.directory_failed = self._gauge(
             "gauger_directory_failed", "1 while the directory file cannot be taken up."
         )
+        self.counters = self._gauge("gauger_store_counters", "Counters that the store holds.")
         self.policy_failed = self._gauge(
             "gauger_policy_failed", "1 while the policy files cannot be taken up."
         )

@@ -20,6 +20,7 @@ from proxy.facts.directory import DirectoryError
 from proxy.facts.watch import DirectorySource
 from proxy.gateway.accounts import Accounts
 from proxy.gateway.admin import Action, Admin
+from proxy.gateway.enact import Enactor
 from proxy.gateway.exchange import Gateway
 from proxy.gateway.front import Front
 from proxy.gateway.ids import exchange_id
@@ -141,7 +142,7 @@ class Server:
         self.gateway.stop()
         deadline = asyncio.get_running_loop().time() + CLOSE_S
         # An event set by every exchange would cost more than looking a few times here.
-        while self.gateway.under_way and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+        while self.gateway.under_way and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 (see above)
             await asyncio.sleep(0.01)
         await self._front.shutdown(CUT_OFF_S)
         if self._admin_runner is not None:
@@ -207,6 +208,7 @@ class Server:
         metrics.audit_failed.set(self._audit.failed is not None)
         metrics.accounts.set(len(self.accounts.directory))
         metrics.directory_failed.set(self.accounts.error is not None)
+        metrics.counters.set(sum(self.gateway.store.counters().values()))
         metrics.policy_failed.set(self.policies.error is not None)
 
 
@@ -236,7 +238,8 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         upstreams = UpstreamPool.open(settings.upstreams, _secrets(settings))
         stack.push_async_callback(upstreams.close)
         metrics = Metrics()
-        gateway = Gateway(settings, pipeline, MemoryStore(), audit, upstreams, metrics)
+        enactor = Enactor(settings, pipeline, MemoryStore(), audit, upstreams, metrics)
+        gateway = Gateway(settings, enactor)
         policies = Policies(settings.policies, Archive(state / "policies"), audit)
         policies.begun_with(pipeline.policy)
         server = Server(settings, gateway, accounts, policies, audit, metrics)

@@ -55,13 +55,11 @@ class Reading(Struct, frozen=True, gc=False):
 class Readings(Struct, frozen=True, gc=False):
     """The store's answer, one reading for each charge of the plan, in its order.
 
-    `taken` says whether the charges were counted. `available` is False when the store could
-    not answer; there are no readings then.
+    `taken` says whether the charges were counted.
     """
 
     readings: tuple[Reading, ...] = ()
     taken: bool = False
-    available: bool = True
 
 
 class Correction(Struct, frozen=True, gc=False):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from proxy.detect.sharing import SharingIndex, TemplateSharing
+from proxy.detect.sharing import TemplateSharing
 from proxy.engine.judge import judge, refused
 from proxy.engine.plan import plan
 from proxy.engine.settle import settle
@@ -32,7 +32,7 @@ from proxy.model.exchange import (
 from proxy.model.facts import Facts
 from proxy.model.plan import Correction, Plan, Readings
 from proxy.model.record import Record
-from proxy.model.sighting import Sighting
+from proxy.model.sighting import ClusterIndex, Sighting
 from proxy.model.usage import Outcome
 from proxy.model.verdict import Durability, Mode, RefusalKind, RuleKind, Verdict
 from proxy.pipeline import records
@@ -90,7 +90,7 @@ class Pipeline:
         self.places = places
         self.anonymizers = anonymizers
         self.detector = detector
-        self.index: SharingIndex = detector.advance(0)
+        self.index: ClusterIndex = detector.advance(0)
         self._pseudonyms = pseudonyms
         self._fingerprint_key = fingerprint_key
         self._durability = durability

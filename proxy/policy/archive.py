@@ -1,7 +1,7 @@
 """Policy sets that were in force, kept by digest: what a record names can be read years later.
 
-`DIRECTORY/<64 hex digits>/` holds the files of a set as they were; `DIRECTORY/current` names the
-set that was taken up last. A set is written aside and renamed, so that it is whole or not there.
+`DIRECTORY/<64 hex digits>/` holds the files of a set as they were. A set is written aside and
+renamed, so that it is whole or not there.
 """
 
 import os
@@ -19,22 +19,10 @@ class Archive:
         self._directory = directory
 
     def keep(self, digest: str, texts: Texts) -> None:
-        """Keep the files of a set that is taken up now."""
+        """Keep the files of a set that is taken up now, if they are not kept already."""
         place = self._place(digest)
         if not place.is_dir():
             self._write(place, texts)
-        aside = self._directory / "current.new"
-        _write_synced(aside, digest.encode() + b"\n")
-        aside.rename(self._directory / "current")
-
-    def last(self) -> tuple[str, list[tuple[str, bytes]]] | None:
-        """Digest and files of the set that was taken up last, or None if none was."""
-        try:
-            digest = (self._directory / "current").read_text().strip()
-            files = sorted(self._place(digest).iterdir())
-            return digest, [(str(file), file.read_bytes()) for file in files]
-        except (OSError, ValueError):
-            return None
 
     def _place(self, digest: str) -> Path:
         name = digest.removeprefix("sha256:")

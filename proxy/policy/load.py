@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path as FilePath
+from typing import TypedDict
 
 from proxy.model.exchange import SURFACE_NAMES, Dialect
 from proxy.model.verdict import Durability, Mode, OnMissing, Unit, Verdict
@@ -89,6 +90,18 @@ def digest_of(texts: Iterable[tuple[str, bytes]]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
+class _Common(TypedDict):
+    """The fields of `Rule`."""
+
+    id: str
+    match: Match
+    mode: Mode
+    on_missing: OnMissing
+    message: str | None
+    durability: Durability | None
+    description: str
+
+
 class _Compiler:
     """One load. Faults gather in `problems`; a rule with a fault is left out."""
 
@@ -96,7 +109,6 @@ class _Compiler:
         self.texts = texts
         self.problems = problems
         self.lists: dict[str, tuple[str, ...]] = {}
-        self.used_lists: set[str] = set()
         self.places: dict[str, Problem] = {}
 
     def compile(self) -> PolicySet:
@@ -216,6 +228,20 @@ class _Compiler:
                 message = f'"{value}" is not a {what}{hint}'
                 self.problems.append(document.problem((*path, i), message))
 
+    def _common(
+        self, document: Document, path: Path, spec: RuleSpec, on_missing: OnMissing
+    ) -> _Common:
+        """What every rule has; `on_missing` is what its kind does where the file does not say."""
+        return _Common(
+            id=spec.id,
+            match=self._match(document, path, spec.match),
+            mode=Mode(spec.mode),
+            on_missing=OnMissing(spec.on_missing) if spec.on_missing else on_missing,
+            message=spec.message,
+            durability=Durability[spec.durability.upper()] if spec.durability else None,
+            description=spec.description,
+        )
+
     def _quota(self, document: Document, path: Path, spec: QuotaSpec) -> QuotaRule:
         limits = tuple(
             Limit(unit, amount)
@@ -228,13 +254,7 @@ class _Compiler:
             )
             self.problems.append(document.problem((*path, "limit"), message))
         return QuotaRule(
-            id=spec.id,
-            match=self._match(document, path, spec.match),
-            mode=Mode(spec.mode),
-            on_missing=OnMissing(spec.on_missing or "apply"),
-            message=spec.message,
-            durability=_durability(spec),
-            description=spec.description,
+            **self._common(document, path, spec, OnMissing.APPLY),
             subject=SUBJECTS[spec.per],
             limits=limits,
             window_s=duration_s(spec.window),
@@ -253,14 +273,11 @@ class _Compiler:
         if spec.legal and spec.durability not in (None, "before"):
             message = "a legal rule is recorded before anything leaves: use durability: before"
             self.problems.append(document.problem((*path, "durability"), message))
+        common = self._common(document, path, spec, OnMissing.APPLY)
+        if spec.legal:
+            common["durability"] = Durability.BEFORE
         return GeographyRule(
-            id=spec.id,
-            match=self._match(document, path, spec.match),
-            mode=Mode(spec.mode),
-            on_missing=OnMissing(spec.on_missing or "apply"),
-            message=spec.message,
-            durability=Durability.BEFORE if spec.legal else _durability(spec),
-            description=spec.description,
+            **common,
             countries=frozenset(countries),
             inverted=key == "allow_countries",
             legal=spec.legal,
@@ -282,18 +299,8 @@ class _Compiler:
             )
             self.problems.append(document.problem((*path, "message"), message))
         return FingerprintRule(
-            id=spec.id,
-            match=self._match(document, path, spec.match),
-            mode=Mode(spec.mode),
-            on_missing=OnMissing(spec.on_missing or "abstain"),
-            message=spec.message,
-            durability=_durability(spec),
-            description=spec.description,
+            **self._common(document, path, spec, OnMissing.ABSTAIN),
             accounts=spec.template.accounts,
             within_s=duration_s(spec.template.within),
             verdict=Verdict.DENY if spec.then == "deny" else Verdict.THROTTLE,
         )
-
-
-def _durability(spec: RuleSpec) -> Durability | None:
-    return Durability[spec.durability.upper()] if spec.durability else None

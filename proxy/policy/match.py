@@ -15,11 +15,10 @@ Test = Callable[[FactValue], bool]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One atom: a test over one fact. `says` is the condition in words."""
+    """One atom: a test over one fact."""
 
     fact: str
     test: Test
-    says: str
 
     def holds(self, facts: Facts) -> bool | None:
         """True or False, or None where the fact is not known."""
@@ -51,7 +50,7 @@ class Match:
 
 def one_of(fact: str, values: list[str]) -> Condition:
     """The fact equals one of the values."""
-    return Condition(fact, frozenset(values).__contains__, f"{fact} in {values}")
+    return Condition(fact, frozenset(values).__contains__)
 
 
 def any_of(fact: str, values: list[str]) -> Condition:
@@ -61,7 +60,7 @@ def any_of(fact: str, values: list[str]) -> Condition:
     def test(value: FactValue) -> bool:
         return isinstance(value, tuple) and not wanted.isdisjoint(value)
 
-    return Condition(fact, test, f"{fact} has one of {values}")
+    return Condition(fact, test)
 
 
 def globbed(fact: str, patterns: list[str]) -> Condition:
@@ -74,7 +73,7 @@ def globbed(fact: str, patterns: list[str]) -> Condition:
     def test(value: FactValue) -> bool:
         return isinstance(value, str) and value != "" and matches(value)
 
-    return Condition(fact, test, f"{fact} matches {patterns}")
+    return Condition(fact, test)
 
 
 def wildcards(patterns: Iterable[str]) -> Callable[[str], bool]:

@@ -7,7 +7,7 @@ The same inputs and secrets give the same decisions to the byte.
 
 import heapq
 import os
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ from proxy.model.plan import Readings
 from proxy.model.usage import Outcome, Usage
 from proxy.pipeline.pipeline import Pipeline
 from proxy.pipeline.weigh import Weighed
+from proxy.replay.summary import Summary
 from proxy.replay.traffic import RecordedExchange, TrafficError, parse_dict
 from proxy.settings.assemble import assemble
 from proxy.settings.load import load as load_settings
@@ -200,51 +201,6 @@ class Session:
                 directory, log_id="replay", at_ns=at_ns, digests=how == "digest"
             )
         return self._log
-
-
-class Summary:
-    """Counts of a replay, for summary.json."""
-
-    def __init__(self) -> None:
-        self.exchanges = 0
-        self.imputed = 0
-        self.verdicts: Counter[str] = Counter()
-        self.tiers: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self.rules: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self.tokens: defaultdict[str, Counter[str]] = defaultdict(Counter)
-
-    def add(self, weighed: Weighed, decision: Decision, decided: dict[str, Any]) -> None:
-        """Count one exchange."""
-        self.exchanges += 1
-        verdict = decided["verdict"]
-        self.verdicts[verdict] += 1
-        self.tiers[str(weighed.facts.get("account.tier", "-"))][verdict] += 1
-        for mode, outcomes in (("", decision.spoke), ("shadow:", decision.shadow)):
-            for outcome in outcomes:
-                self.rules[mode + outcome.rule][outcome.verdict.word] += 1
-        if decision.refusal is not None and weighed.asked is not None:
-            asked = weighed.asked
-            self.tokens["refused"]["input"] += asked.input_tokens_estimate
-            self.tokens["refused"]["exchanges"] += 1
-
-    def count_tokens(self, kind: str, usage: Usage | None) -> None:
-        """Add the usage of an exchange that was admitted."""
-        counts = self.tokens[kind]
-        counts["exchanges"] += 1
-        if usage is not None:
-            counts["input"] += usage.input_tokens
-            counts["output"] += usage.output_tokens
-
-    def as_dict(self) -> dict[str, Any]:
-        """The counts as summary.json has them."""
-        return {
-            "exchanges": self.exchanges,
-            "verdicts": dict(sorted(self.verdicts.items())),
-            "rules": {rule: dict(sorted(c.items())) for rule, c in sorted(self.rules.items())},
-            "tiers": {tier: dict(sorted(c.items())) for tier, c in sorted(self.tiers.items())},
-            "tokens": {kind: dict(sorted(c.items())) for kind, c in sorted(self.tokens.items())},
-            "usage_imputed": self.imputed,
-        }
 
 
 def _decided(recorded: RecordedExchange, weighed: Weighed, decision: Decision) -> dict[str, Any]:

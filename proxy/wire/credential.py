@@ -39,11 +39,6 @@ def credential(headers: Headers) -> str | BadRequest | None:
     return keys.pop() if keys else None
 
 
-def without_credentials(headers: Headers) -> Headers:
-    """The same headers, in order and case, without those that carry a key."""
-    return tuple(pair for pair in headers if pair[0].lower() not in CREDENTIAL_HEADERS)
-
-
 def _bare_key(name: str, value: str) -> str | None:
     """The key in a header's value; empty where there is none, None where it is malformed."""
     if name == "authorization":

@@ -7,7 +7,7 @@ at most 8 MiB).
 import zlib
 from collections.abc import Callable, Iterator
 
-import brotli  # type: ignore[import-untyped]
+import brotli  # type: ignore[import-untyped]  # has no types
 import zstandard
 
 from proxy.model.exchange import BadRequest

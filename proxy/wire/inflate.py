@@ -3,7 +3,7 @@
 import zlib
 from typing import Protocol
 
-import brotli  # type: ignore[import-untyped]
+import brotli  # type: ignore[import-untyped]  # has no types
 import zstandard
 
 from proxy.wire.encoding import ZSTD_WINDOW_BYTES

@@ -60,7 +60,6 @@ class ResponseReader:
         "_surface",
         "_swallow_lf",
         "_usage",
-        "first_byte_seen",
         "gave_up",
     )
 
@@ -84,7 +83,6 @@ class ResponseReader:
         self._ended = False
         self._released = 0  # bytes of the unfinished event that have gone on already
         self._swallow_lf = False  # a hidden event ended in the CR of a possible CRLF
-        self.first_byte_seen = False
         self.gave_up = False
         try:
             self._inflater = inflater(content_encoding)
@@ -129,7 +127,6 @@ class ResponseReader:
         """Read a chunk as it came from the upstream; the bytes to send to the client now."""
         if not chunk:
             return b""
-        self.first_byte_seen = True
         if self.gave_up:
             return chunk
         if self._stream is not None and self._hide_usage:

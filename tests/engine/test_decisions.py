@@ -229,6 +229,14 @@ def test_a_fingerprint_rule_that_reveals_denies_in_its_own_words(bench: Make):
     assert decision.refusal.message == "No."
 
 
+def test_a_fingerprint_rule_that_reveals_may_throttle_in_its_own_words(bench: Make):
+    text = TEMPLATE.replace("mode: enforce", "mode: enforce\n    reveals: true\n    message: Slow.")
+    borrowed = bench(QUOTA + TEMPLATE).judge(at_s=30, **SHARED).refusal
+    refusal = bench(QUOTA + text).judge(at_s=30, **SHARED).refusal
+    assert refusal.message == "Slow."
+    assert (refusal.limit, refusal.retry_at_ns) == (borrowed.limit, borrowed.retry_at_ns)
+
+
 def test_the_strictest_durability_of_the_governing_rules_counts(bench: Make):
     legal = EMBARGO + "    legal: true\n"
     table = bench(QUOTA.replace("mode: enforce", "mode: enforce\n    durability: async") + legal)

@@ -101,6 +101,7 @@ async def test_metrics_count_exchanges_rules_and_failures_and_name_nobody(gate, 
         "gauger_exchanges_under_way 0.0",
         "gauger_audit_lag_records",
         "gauger_directory_accounts 600.0",
+        "gauger_store_counters ",
     ):
         assert line in text
     for secret in ("sk-", "acc-", "id-sk", "127.0.0.1", gate.upstream.url):

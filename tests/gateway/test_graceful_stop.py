@@ -62,7 +62,7 @@ async def test_streams_finish_while_new_connections_are_refused(opened, tmp_path
         assert await idle.ended() == b""
         ready = await admin.ask(READY)
         assert (ready.status, ready.json()["draining"]) == (503, True)
-        with pytest.raises(OSError):  # noqa: PT011
+        with pytest.raises(OSError):  # noqa: PT011 (refused or reset)
             await gate.connect()
         held.finish.set()
         got = await client.rest(head)
@@ -143,7 +143,7 @@ async def test_a_stop_with_nothing_under_way_is_quick_and_closes_everything(
         assert await client.ended() == b""
     for there in (address, admin):
         host, _, port = there.rpartition(":")
-        with pytest.raises(OSError):  # noqa: PT011
+        with pytest.raises(OSError):  # noqa: PT011 (refused or reset)
             await asyncio.open_connection(host, int(port))
     assert kinds(tmp_path / "world")[-1] == "stop"
 

@@ -5,6 +5,7 @@ import pytest
 
 from proxy.audit.format import Chain
 from proxy.model.decision import Refusal
+from proxy.model.facts import CATALOGUE, FactType
 from proxy.model.sighting import Sighting
 from proxy.model.usage import Outcome, Usage
 from proxy.model.verdict import RefusalKind, Verdict
@@ -260,6 +261,26 @@ geography:
     record = table.pipeline.decision_record(table.weighed, table.readings, decision)
     assert decision.verdict is verdict
     assert record.fields["facts"]["client.ja4"] == ja4
+
+
+def test_every_fact_is_in_the_catalogue_and_of_its_type(desk):
+    kinds = {
+        FactType.STRING: str,
+        FactType.INT: int,
+        FactType.BOOL: bool,
+        FactType.STRINGS: tuple,
+        FactType.COUNTS: dict,
+    }
+    table = desk()
+    table.send(
+        body=chat("Please tell me how tall the highest lighthouse is", max_tokens=5), ja4="t"
+    )
+    facts = table.weighed.facts
+    assert {"request.max_tokens", "account.tier", "client.ja4", "fingerprint.template"} <= set(
+        facts
+    )
+    for name, value in facts.items():
+        assert type(value) is kinds[CATALOGUE[name].type], name
 
 
 def test_a_record_leaves_out_only_facts_that_no_rule_can_name(desk):

@@ -10,7 +10,7 @@ S = 1_000_000_000
 
 def charge(counter: str = "c", amount: int = 1, limit: int = 3, **more: object) -> Charge:
     fields = {"window_s": 60, "binding": True} | more
-    return Charge("r", counter, Unit.REQUESTS, amount, limit, **fields)  # type: ignore[arg-type]
+    return Charge("r", counter, Unit.REQUESTS, amount, limit, **fields)  # type: ignore[arg-type]  # any field
 
 
 def plan(*charges: Charge, at_s: float = 0, take: bool = True) -> Plan:
