@@ -1,50 +1,59 @@
-"""Plan and readings to decision: how verdicts combine. Plain functions, no clock.
+"""Plan and readings to decision. Plain functions, no clock.
 
-The strongest enforced verdict wins (allow < delay < step_up < throttle < deny). Every rule is
-heard, not only the first that refuses. A refusal that rests on a fingerprint borrows the words,
-the limit and the reset of the account's own published quota, so that it tells nothing.
+Every rule is heard, not only the first that refuses; `combine` says what it comes to.
 """
 
 from collections.abc import Iterator
 
-from msgspec.structs import replace
-
+from proxy.engine.combine import combine
+from proxy.engine.limits import published, used_share
+from proxy.engine.plan import pending_outcome
+from proxy.engine.refusal import refusal_of
 from proxy.model.decision import Decision, LimitState, Refusal, RuleOutcome
-from proxy.model.plan import Charge, Plan, Reading, Readings
-from proxy.model.verdict import Mode, RefusalKind, RuleKind, Unit, Verdict
-from proxy.policy.rules import PolicySet
+from proxy.model.facts import Facts
+from proxy.model.plan import Charge, Plan, Readings
+from proxy.model.verdict import Cause, Mode, OnUnavailable, RuleKind, Verdict
+from proxy.policy.rules import AnyRule, PolicySet
 
-NS_PER_S = 1_000_000_000
-LONGEST_WAIT_NS = 120 * NS_PER_S  # an SDK that would sleep longer is told not to try by itself
-BORROWED_WINDOW_S = 60  # where no quota governs the account, a refusal says to wait for a minute
+_WOULD = {
+    Verdict.DELAY: "delayed",
+    Verdict.STEP_UP: "asked the caller to verify himself for",
+    Verdict.THROTTLE: "throttled",
+    Verdict.DENY: "denied",
+}
+
+_UNAVAILABLE = {OnUnavailable.DENY: Verdict.THROTTLE, OnUnavailable.ALLOW: Verdict.ALLOW}
 
 
-def judge(policy: PolicySet, plan: Plan, readings: Readings, index: int) -> Decision:
-    """The decision for an exchange; `index` is the cluster index its facts rested on."""
-    counted = [
-        _outcome(charge, reading)
-        for charge, reading in zip(plan.charges, readings.readings, strict=True)
-    ]
-    every = [*plan.outcomes, *(outcome for outcome in counted if outcome)]
-    spoke = tuple(o for o in every if o.mode is Mode.ENFORCE)
-    verdict = max((o.verdict for o in spoke), default=Verdict.ALLOW)
-    limits = tuple(_published(plan, readings))
-    refusal = _refusal(policy, plan, readings, spoke, limits) if verdict.refuses else None
-    by_cluster = verdict > Verdict.ALLOW and all(
-        o.kind is RuleKind.FINGERPRINT for o in spoke if o.verdict is verdict
-    )
-    if by_cluster and refusal and refusal.limit:
+def judge(policy: PolicySet, plan: Plan, readings: Readings, index: int, facts: Facts) -> Decision:
+    """The decision for an exchange; `index` is the cluster index its facts rested on.
+
+    A refusal may rest on a rule over readings although the store took the charges: whoever asked
+    the store gives them back (`settle` of an exchange that was never forwarded).
+    """
+    every = [*plan.outcomes, *_counted(policy, plan, readings)]
+    if plan.pending:
+        every.extend(_pending(policy, plan, readings, facts))
+    said = combine(every)
+    refuses = said.verdict.refuses
+    limits = tuple(published(plan, readings, refused=refuses))
+    spoke = tuple([outcome for outcome in every if outcome.mode is not Mode.SHADOW])
+    refusal = refusal_of(policy, plan, readings, spoke, limits) if refuses else None
+    if said.by_cluster and refusal and refusal.limit:
         limits = _with(limits, refusal.limit)
     return Decision(
-        verdict=verdict,
-        spoke=spoke,
-        shadow=tuple(o for o in every if o.mode is Mode.SHADOW),
-        refusal=refusal,
-        limits=limits,
-        durability=plan.durability,
-        policy=policy.digest,
-        index=index,
-        by_cluster=by_cluster,
+        said.verdict,
+        spoke,
+        tuple([outcome for outcome in every if outcome.mode is Mode.SHADOW]),
+        refusal,
+        limits,
+        plan.durability,
+        policy.digest,
+        index,
+        said.by_cluster,
+        said.delay_s,
+        said.modifiers,
+        tuple(dict.fromkeys(_warnings(policy, spoke))) if spoke and not refuses else (),
     )
 
 
@@ -62,116 +71,71 @@ def refused(policy: PolicySet, plan: Plan, outcome: RuleOutcome, refusal: Refusa
     )
 
 
-def _outcome(charge: Charge, reading: Reading) -> RuleOutcome | None:
-    """A throttle where the charge does not fit, else nothing."""
-    if charge.fits(reading.before):
-        return None
-    mode = Mode.ENFORCE if charge.binding else Mode.SHADOW
-    why = (
-        f"{charge.unit.value}: {reading.before} used and {charge.amount} asked for, "
-        f"limit {charge.limit} in {charge.window_s} s"
-    )
-    return RuleOutcome(charge.rule, RuleKind.QUOTA, mode, Verdict.THROTTLE, why)
-
-
-def _published(plan: Plan, readings: Readings) -> Iterator[LimitState]:
-    """The account's own enforced limits as they stand after this exchange."""
+def _counted(policy: PolicySet, plan: Plan, readings: Readings) -> Iterator[RuleOutcome]:
+    """What the quotas say."""
+    if not readings.available:
+        yield from _uncounted(policy, plan)
+        return
     for charge, reading in zip(plan.charges, readings.readings, strict=True):
-        if charge.binding:
-            used = reading.before + (charge.amount if readings.taken else 0)
-            yield _state(charge, reading, max(0, charge.limit - used))
+        if not charge.fits(reading.before):
+            why = (
+                f"{charge.unit.value}: {reading.before} used and {charge.amount} asked for, "
+                f"limit {charge.limit} in {charge.window_s} s"
+            )
+            yield _outcome(policy, charge, Verdict.THROTTLE, why)
 
 
-def _state(charge: Charge, reading: Reading, remaining: int) -> LimitState:
-    return LimitState(
+def _uncounted(policy: PolicySet, plan: Plan) -> Iterator[RuleOutcome]:
+    """What the quotas say while the store cannot answer: once for each rule."""
+    by_rule = {charge.rule: charge for charge in plan.charges}
+    for rule_id, charge in by_rule.items():
+        act = policy.by_id[rule_id].on_unavailable
+        why = f"the store cannot answer; on_unavailable: {act.value}"
+        yield _outcome(policy, charge, _UNAVAILABLE[act], why)
+
+
+def _outcome(policy: PolicySet, charge: Charge, verdict: Verdict, why: str) -> RuleOutcome:
+    reason = policy.by_id[charge.rule].reason
+    return RuleOutcome(
         rule=charge.rule,
-        unit=charge.unit,
-        limit=charge.limit,
-        remaining=remaining,
-        window_s=charge.window_s,
-        resets_at_ns=reading.resets_at_ns,
+        kind=RuleKind.QUOTA,
+        mode=charge.mode,
+        verdict=verdict,
+        why=f"{why}; {reason}" if reason else why,
+        lowered=charge.lowered,
+        recognizes=charge.hidden,
     )
 
 
-def _refusal(
-    policy: PolicySet,
-    plan: Plan,
-    readings: Readings,
-    spoke: tuple[RuleOutcome, ...],
-    limits: tuple[LimitState, ...],
-) -> Refusal:
-    deniers = [outcome for outcome in spoke if outcome.verdict is Verdict.DENY]
-    if deniers:
-        return _denial(policy, deniers)
-    binding = [
-        (charge, _state(charge, reading, max(0, charge.limit - reading.before)))
-        for charge, reading in zip(plan.charges, readings.readings, strict=True)
-        if charge.binding and not charge.fits(reading.before)
-    ]
-    if not binding:
-        return _recognized(policy, plan, spoke, limits)
-    never = next((pair for pair in binding if pair[0].amount > pair[0].limit), None)
-    charge, state = never or max(binding, key=lambda pair: pair[1].resets_at_ns)
-    return _over(policy, state, plan.at_ns, too_large=charge.amount if never else None)
+def _pending(
+    policy: PolicySet, plan: Plan, readings: Readings, facts: Facts
+) -> Iterator[RuleOutcome]:
+    """What the rules over readings say, now that these are there."""
+    share = used_share(plan, readings)
+    known = facts if share is None else {**facts, "quota.used_share": share}
+    for pending in plan.pending:
+        rule = policy.by_id[pending.rule]
+        if readings.available:
+            outcome = pending_outcome(rule, pending.lowered, known)
+        else:
+            outcome = _unread(rule, pending.lowered)
+        if outcome is not None:
+            yield outcome
 
 
-def _denial(policy: PolicySet, deniers: list[RuleOutcome]) -> Refusal:
-    """Geography speaks before anything else that denies."""
-    first = next((o for o in deniers if o.kind is RuleKind.GEOGRAPHY), deniers[0])
-    rule = next(r for r in (*policy.geography, *policy.fingerprints) if r.id == first.rule)
-    if first.kind is RuleKind.GEOGRAPHY:
-        message = rule.message or "This model is not available in your country or region."
-        return Refusal(RefusalKind.REGION, message, should_retry=False)
-    message = rule.message or "This request is not permitted."
-    return Refusal(RefusalKind.PERMISSION, message, should_retry=False)
-
-
-def _over(
-    policy: PolicySet, state: LimitState, at_ns: int, too_large: int | None = None
-) -> Refusal:
-    """The refusal of a published limit. A request that can never fit is told not to come back."""
-    unit = state.unit.value.replace("_", " ")
-    period = _period(state.window_s)
-    if too_large is not None:
-        message = (
-            f"This request asks for up to {too_large} {unit}; "
-            f"the limit is {state.limit} {unit} {period}. Reduce the prompt or max_tokens."
-        )
-        return Refusal(RefusalKind.RATE_LIMIT, message, limit=state, should_retry=False)
-    rule = next(rule for rule in policy.quotas if rule.id == state.rule)
-    message = rule.message or f"Rate limit reached: {state.limit} {unit} {period}."
-    return Refusal(
-        RefusalKind.RATE_LIMIT,
-        message,
-        limit=state,
-        retry_at_ns=state.resets_at_ns,
-        should_retry=False if state.resets_at_ns - at_ns > LONGEST_WAIT_NS else None,
+def _unread(rule: AnyRule, cause: Cause | None) -> RuleOutcome:
+    """What a rule over readings says while the store cannot answer."""
+    act = rule.on_unavailable
+    why = f"the store cannot answer; on_unavailable: {act.value}"
+    return RuleOutcome(
+        rule=rule.id,
+        kind=rule.kind,
+        mode=rule.mode if cause is None else Mode.SHADOW,
+        verdict=_UNAVAILABLE[act],
+        why=f"{why}; {rule.reason}" if rule.reason else why,
+        lowered=cause,
+        recognizes=rule.recognizes,
     )
-
-
-def _recognized(
-    policy: PolicySet,
-    plan: Plan,
-    spoke: tuple[RuleOutcome, ...],
-    limits: tuple[LimitState, ...],
-) -> Refusal:
-    """A throttle by fingerprint: in borrowed words, but where a rule reveals itself by its own."""
-    borrowed = _borrowed(policy, plan, limits)
-    throttling = {outcome.rule for outcome in spoke if outcome.verdict is Verdict.THROTTLE}
-    revealed = (r.message for r in policy.fingerprints if r.message and r.id in throttling)
-    message = next(revealed, None)
-    return borrowed if message is None else replace(borrowed, message=message)
-
-
-def _borrowed(policy: PolicySet, plan: Plan, limits: tuple[LimitState, ...]) -> Refusal:
-    """A refusal that looks like the account's own: requests before tokens, the shortest window."""
-    if limits:
-        own = min(limits, key=lambda state: (state.unit is not Unit.REQUESTS, state.window_s))
-        state = LimitState(own.rule, own.unit, own.limit, 0, own.window_s, own.resets_at_ns)
-        return _over(policy, state, plan.at_ns)
-    window_ns = BORROWED_WINDOW_S * NS_PER_S
-    retry_at_ns = (plan.at_ns // window_ns + 1) * window_ns
-    return Refusal(RefusalKind.RATE_LIMIT, "Rate limit reached.", retry_at_ns=retry_at_ns)
 
 
 def _with(limits: tuple[LimitState, ...], shown: LimitState) -> tuple[LimitState, ...]:
@@ -180,10 +144,14 @@ def _with(limits: tuple[LimitState, ...], shown: LimitState) -> tuple[LimitState
     )
 
 
-def _period(window_s: int) -> str:
-    for length, word in ((604_800, "week"), (86_400, "day"), (3600, "hour"), (60, "minute")):
-        if window_s == length:
-            return f"per {word}"
-        if window_s % length == 0:
-            return f"in {window_s // length} {word}s"
-    return f"in {window_s} s"
+def _warnings(policy: PolicySet, spoke: tuple[RuleOutcome, ...]) -> Iterator[str]:
+    """What the caller is told of the rules in warn mode that would have acted.
+
+    A quota says the same for each of its limits.
+    """
+    for outcome in spoke:
+        acts = outcome.verdict > Verdict.ALLOW or bool(outcome.modifiers)
+        if outcome.mode is Mode.WARN and acts:
+            rule = policy.by_id[outcome.rule]
+            would = _WOULD.get(outcome.verdict, "changed")
+            yield rule.message or f"The rule {rule.id} would have {would} this request."

@@ -1,106 +1,208 @@
-"""Facts to plan: static rules are settled, quotas become charges. Plain functions, no clock."""
+"""Facts to plan: static rules are settled, quotas become charges. Plain functions, no clock.
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+Exceptions come first: they lower the rules they name to shadow. Then every rule is heard.
+"""
+
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from proxy.model.decision import RuleOutcome
+from proxy.engine.charges import charges_of, int_of
+from proxy.engine.combine import combine
+from proxy.engine.standing import lowered, unsure
+from proxy.model.decision import NOTHING_MODIFIED, Modifiers, RuleOutcome
 from proxy.model.facts import Facts
-from proxy.model.plan import Charge, Plan
-from proxy.model.verdict import Durability, Mode, OnMissing, Unit, Verdict
-from proxy.policy.candidates import Candidates
-from proxy.policy.rules import FingerprintRule, GeographyRule, Limit, PolicySet, QuotaRule, Rule
+from proxy.model.plan import Charge, Lowered, Pending, Plan
+from proxy.model.verdict import Cause, Durability, Mode, RuleKind, Verdict
+from proxy.policy.candidates import Candidate, Candidates
+from proxy.policy.match import Failed, Missing, Truth
+from proxy.policy.rules import (
+    AccessRule,
+    ActingRule,
+    AnyRule,
+    ExceptionRule,
+    FingerprintRule,
+    GeographyRule,
+    QuotaRule,
+)
 
-ALGORITHM = "fixed"  # windows of fixed length, aligned to the Unix epoch
+AnyStatic = TypeVar("AnyStatic", GeographyRule, AccessRule, FingerprintRule)
 
-AnyStatic = TypeVar("AnyStatic", GeographyRule, FingerprintRule)
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """The name of a fact that a rule needs and that is not known."""
-
-    fact: str
-
-
-# What a rule's condition says once its match holds: why it fires, what it misses, or nothing.
+# What a rule's own condition says once its match holds: why it fires, what it misses, or nothing.
 Said = str | Missing | None
 
 
-@dataclass(slots=True)
 class _Gathered:
     """What the rules have said so far; `default` is the class of rules that name none."""
 
-    default: Durability
-    outcomes: list[RuleOutcome] = field(default_factory=list)
-    charges: list[Charge] = field(default_factory=list)
-    durability: Durability | None = None
-    refused: bool = False
+    __slots__ = (
+        "at_ns",
+        "charges",
+        "default",
+        "disarmed",
+        "durability",
+        "exempt",
+        "facts",
+        "lowered",
+        "outcomes",
+        "pending",
+        "unsure",
+    )
 
-    def governed_by(self, rule: Rule) -> None:
-        """Note that the rule's match holds: its durability class counts, whatever it says."""
+    def __init__(
+        self, facts: Facts, at_ns: int, default: Durability, disarmed: frozenset[str]
+    ) -> None:
+        self.facts = facts
+        self.at_ns = at_ns
+        self.default = default
+        self.disarmed = disarmed
+        self.exempt: dict[str, str] = {}  # rule → exception
+        self.outcomes: list[RuleOutcome] = []
+        self.charges: list[Charge] = []
+        self.lowered: list[Lowered] = []
+        self.pending: list[Pending] = []
+        self.durability: Durability | None = None
+        self.unsure: dict[str, tuple[frozenset[str], str]] = {}  # exception → its rules, and why
+
+    def governed_by(self, rule: AnyRule) -> Cause | None:
+        """Note that the rule's match holds; what lowers the rule.
+
+        Its durability class counts, whatever it says.
+        """
         wanted = self.default if rule.durability is None else rule.durability
         if self.durability is None or wanted > self.durability:
             self.durability = wanted
+        cause = lowered(rule, self.facts, self.exempt, self.disarmed)
+        if cause is not None:
+            self.lowered.append(Lowered(rule.id, cause, self.exempt.get(rule.id, "")))
+        elif self.unsure and rule.mode is not Mode.SHADOW:
+            self._not_exempt(rule)
+        return cause
 
-    def outcome(
-        self, rule: GeographyRule | FingerprintRule | QuotaRule, verdict: Verdict, why: str
-    ) -> None:
-        """Note what a rule said."""
-        self.outcomes.append(RuleOutcome(rule.id, rule.kind, rule.mode, verdict, why))
-        if rule.mode is Mode.ENFORCE and verdict.refuses:
-            self.refused = True
+    def _not_exempt(self, rule: AnyRule) -> None:
+        """Say once of each exception which might have lowered the rule that it does not."""
+        for exception in [id_ for id_, (rules, _) in self.unsure.items() if rule.id in rules]:
+            _, unknown = self.unsure.pop(exception)
+            why = f"the exception does not apply: {unknown}"
+            said = RuleOutcome(exception, RuleKind.EXCEPTION, Mode.ENFORCE, Verdict.ALLOW, why)
+            self.outcomes.append(said)
 
 
-def plan(rules: Candidates | PolicySet, facts: Facts, at_ns: int, default: Durability) -> Plan:
+def plan(
+    rules: Candidates,
+    facts: Facts,
+    at_ns: int,
+    default: Durability,
+    disarmed: frozenset[str] = frozenset(),
+) -> Plan:
     """What the policy wants for an exchange with these facts at that time.
 
-    `rules` is a policy set, or those of its rules that may govern the exchange: both give the
-    same plan.
-
-    `default` is the durability class of rules that name none, and of an exchange that no rule
-    governs.
+    `rules` are those of a policy set that may govern the exchange, or all of them: both give the
+    same plan. `default` is the durability class of rules that name none, and of an exchange
+    that no rule governs. `disarmed` names the rules that are lowered to shadow for now.
     """
-    gathered = _Gathered(default)
-    for geography in rules.geography:
-        _static(geography, _geography, Verdict.DENY, facts, gathered)
-    for fingerprint in rules.fingerprints:
-        _static(fingerprint, _fingerprint, fingerprint.verdict, facts, gathered)
-    for quota in rules.quotas:
-        _quota(quota, facts, gathered)
+    gathered = _Gathered(facts, at_ns, default, disarmed)
+    _exceptions(rules.exceptions, gathered)
+    _static(rules.geography, _geography, gathered)
+    _static(rules.access, _access, gathered)
+    _static(rules.fingerprints, _fingerprint, gathered)
+    said = combine(gathered.outcomes)
+    max_tokens = said.modifiers.max_tokens
+    for candidate in rules.quotas:
+        _quota(candidate, gathered, max_tokens)
     return Plan(
-        at_ns=at_ns,
-        charges=tuple(gathered.charges),
-        outcomes=tuple(gathered.outcomes),
-        take=not gathered.refused,
-        input_tokens=_int(facts, "request.input_tokens", 0),
-        durability=default if gathered.durability is None else gathered.durability,
+        at_ns,
+        tuple(gathered.charges),
+        tuple(gathered.outcomes),
+        not said.verdict.refuses,
+        int_of(facts, "request.input_tokens", 0),
+        default if gathered.durability is None else gathered.durability,
+        tuple(gathered.lowered),
+        tuple(gathered.pending),
     )
 
 
+def _exceptions(rules: Iterable[Candidate[ExceptionRule]], gathered: _Gathered) -> None:
+    """Which rules are lowered. One that cannot tell whether it applies does not.
+
+    It says so where a rule that it names governs the exchange.
+    """
+    for candidate in rules:
+        rule = candidate.rule
+        if gathered.at_ns >= rule.expires_ns:
+            continue
+        truth = candidate.match.holds(gathered.facts)
+        if truth is True:
+            for name in rule.rules:
+                gathered.exempt.setdefault(name, rule.id)
+        elif truth is not False:
+            gathered.unsure[rule.id] = (rule.rules, _unknown(truth))
+
+
+def _unknown(truth: Truth) -> str:
+    if isinstance(truth, Missing):
+        return f"{truth.fact} is not known"
+    return f"its condition failed ({truth.error})" if isinstance(truth, Failed) else ""
+
+
 def _static(
-    rule: AnyStatic,
+    candidates: Iterable[Candidate[AnyStatic]],
     condition: Callable[[AnyStatic, Facts], Said],
-    verdict: Verdict,
-    facts: Facts,
     gathered: _Gathered,
 ) -> None:
-    governs = rule.match.holds(facts)
-    if governs is False:
-        return
-    gathered.governed_by(rule)
-    said = condition(rule, facts)
-    if said is None:
-        return
-    missing = said.fact if isinstance(said, Missing) else ""
-    if governs is None:
-        missing = rule.match.missing(facts)
-    if not missing:
-        gathered.outcome(rule, verdict, str(said))
-        return
-    acts = rule.on_missing is OnMissing.APPLY
-    why = f"{missing} is not known; on_missing: {rule.on_missing.value}"
-    gathered.outcome(rule, verdict if acts else Verdict.ALLOW, why)
+    facts, at_ns = gathered.facts, gathered.at_ns
+    for candidate in candidates:
+        rule = candidate.rule
+        if not rule.not_before_ns <= at_ns < rule.expires_ns:
+            continue
+        truth = candidate.match.holds(facts)
+        if truth is False:
+            continue
+        cause = gathered.governed_by(rule)
+        if rule.pending:
+            gathered.pending.append(Pending(rule.id, cause))
+            continue
+        said = condition(rule, facts)
+        if said is not None:
+            gathered.outcomes.append(spoken(rule, cause, truth, said))
+
+
+def spoken(
+    rule: GeographyRule | AccessRule | FingerprintRule,
+    cause: Cause | None,
+    truth: Truth,
+    said: str | Missing,
+) -> RuleOutcome:
+    """What a rule says whose match is not false; `said` is what its own condition says.
+
+    Where either is unsure, the rule acts or abstains as it says.
+    """
+    acts, why = True, str(said)
+    if truth is not True:
+        acts, why = unsure(rule, truth)
+    elif isinstance(said, Missing):
+        acts, why = unsure(rule, said)
+    if rule.reason:
+        why = f"{why}; {rule.reason}"
+    verdict, delay_s, modifiers = _action(rule) if acts else (Verdict.ALLOW, 0.0, NOTHING_MODIFIED)
+    return RuleOutcome(
+        rule=rule.id,
+        kind=rule.kind,
+        mode=rule.mode if cause is None else Mode.SHADOW,
+        verdict=verdict,
+        why=why,
+        lowered=cause,
+        recognizes=rule.recognizes,
+        delay_s=delay_s,
+        modifiers=modifiers,
+    )
+
+
+def _action(
+    rule: GeographyRule | AccessRule | FingerprintRule,
+) -> tuple[Verdict, float, Modifiers]:
+    if isinstance(rule, ActingRule):
+        return rule.verdict, rule.delay_s, rule.modifiers
+    return Verdict.DENY, 0.0, NOTHING_MODIFIED
 
 
 def _geography(rule: GeographyRule, facts: Facts) -> Said:
@@ -113,9 +215,15 @@ def _geography(rule: GeographyRule, facts: Facts) -> Said:
     return f"client.country {country} {listed}"
 
 
+def _access(rule: AccessRule, _: Facts) -> Said:
+    if rule.modifiers is NOTHING_MODIFIED:
+        return "its match holds"
+    return f"its match holds; {', '.join(rule.modifiers.words())}"
+
+
 def _fingerprint(rule: FingerprintRule, facts: Facts) -> Said:
     counts = facts.get("fingerprint.template_accounts")
-    if not isinstance(counts, Mapping):
+    if not isinstance(counts, dict):
         return Missing("fingerprint.template_accounts")
     accounts = counts.get(rule.within_s, 0)
     if accounts < rule.accounts:
@@ -126,55 +234,31 @@ def _fingerprint(rule: FingerprintRule, facts: Facts) -> Said:
     )
 
 
-def _quota(rule: QuotaRule, facts: Facts, gathered: _Gathered) -> None:
-    governs = rule.match.holds(facts)
-    if governs is False:
+def _quota(candidate: Candidate[QuotaRule], gathered: _Gathered, max_tokens: int | None) -> None:
+    rule = candidate.rule
+    if not rule.not_before_ns <= gathered.at_ns < rule.expires_ns:
         return
-    if governs is None and rule.on_missing is OnMissing.ABSTAIN:
-        why = f"{rule.match.missing(facts)} is not known; on_missing: abstain"
-        gathered.outcome(rule, Verdict.ALLOW, why)
+    truth = candidate.match.holds(gathered.facts)
+    if truth is False:
         return
-    gathered.governed_by(rule)
-    gathered.charges.extend(_charges(rule, _subject(rule, facts), facts))
+    if truth is not True:
+        acts, why = unsure(rule, truth)
+        if not acts:
+            gathered.outcomes.append(_abstention(rule, why))
+            return
+    cause = gathered.governed_by(rule)
+    gathered.charges.extend(charges_of(rule, cause, gathered.facts, max_tokens))
 
 
-def _subject(rule: QuotaRule, facts: Facts) -> str:
-    """Whom the rule counts. An account without an organization, or a key, stands for itself, and
-    never for an organization that has the same id."""
-    named = facts.get(rule.subject)
-    return f"{rule.subject}={named}" if named else f"account.id={facts.get('account.id', '')}"
+def _abstention(rule: QuotaRule, why: str) -> RuleOutcome:
+    allow = Verdict.ALLOW
+    return RuleOutcome(rule.id, rule.kind, rule.mode, allow, why, recognizes=rule.recognizes)
 
 
-def _charges(rule: QuotaRule, subject: str, facts: Facts) -> Iterator[Charge]:
-    for limit in rule.limits:
-        yield Charge(
-            rule=rule.id,
-            counter=f"{rule.id}|{limit.unit.value}|{subject}|{ALGORITHM}",
-            unit=limit.unit,
-            amount=_amount(rule, limit, facts),
-            limit=limit.amount,
-            window_s=rule.window_s,
-            binding=rule.mode is Mode.ENFORCE,
-        )
-
-
-def _amount(rule: QuotaRule, limit: Limit, facts: Facts) -> int:
-    match limit.unit:
-        case Unit.REQUESTS:
-            return 1
-        case Unit.INPUT_TOKENS:
-            return _int(facts, "request.input_tokens", 0)
-        case Unit.OUTPUT_TOKENS:
-            return _output_tokens(rule, facts)
-        case Unit.TOKENS:
-            return _int(facts, "request.input_tokens", 0) + _output_tokens(rule, facts)
-
-
-def _output_tokens(rule: QuotaRule, facts: Facts) -> int:
-    each = _int(facts, "request.max_tokens", rule.assume_output_tokens)
-    return each * _int(facts, "request.choices", 1)
-
-
-def _int(facts: Facts, name: str, default: int) -> int:
-    value = facts.get(name, default)
-    return value if isinstance(value, int) else default
+def pending_outcome(rule: AnyRule, cause: Cause | None, facts: Facts) -> RuleOutcome | None:
+    """What an access rule over reading facts says, now that they are among the facts."""
+    assert isinstance(rule, AccessRule)
+    truth = rule.match.holds(facts)
+    if truth is False:
+        return None
+    return spoken(rule, cause, truth, str(_access(rule, facts)))

@@ -16,10 +16,10 @@ import maxminddb
 
 from proxy.facts.address import canonical
 from proxy.facts.networks import Networks, packed
+from proxy.model.facts import ANONYMIZER_KINDS, NO_ANONYMIZER
 
 CACHED_PLACES = 16_384
 MAX_PROBLEMS = 20
-ANONYMIZER_KINDS = ("vpn", "tor", "hosting", "proxy", "residential_proxy")
 PROBED_RECORDS = 20_000
 _ASN = re.compile(r"(?:AS)?(\d{1,10})\Z", re.IGNORECASE | re.ASCII)
 # What the C reader raises over damaged data; SystemError where it failed and did not notice.
@@ -124,14 +124,15 @@ class Places:
 class Anonymizers:
     """Kinds of anonymizer by network or autonomous system; the most specific entry wins."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, listed: bool = True) -> None:
+        self._listed = listed
         self._networks = Networks()
         self._systems: dict[int, str] = {}
 
     @classmethod
     def empty(cls) -> Self:
-        """No anonymizer is known."""
-        return cls()
+        """There is no list: nothing is known of any address."""
+        return cls(listed=False)
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -156,10 +157,16 @@ class Anonymizers:
         return anonymizers
 
     def kind(self, ip: str, asn: int | None) -> str | None:
-        """What the address belongs to: the smallest network that holds it, or else its ASN."""
+        """What the address belongs to: the smallest network that holds it, or else its ASN.
+
+        NO_ANONYMIZER where the list does not have it. None where there is no list, or where it
+        names systems and that of the address is not known.
+        """
         found = self._networks.find(ip)
         if found is None and asn is not None:
             found = self._systems.get(asn)
+        if found is None and self._listed and (asn is not None or not self._systems):
+            return NO_ANONYMIZER
         return found
 
     def _take(self, fields: list[str]) -> str | None:

@@ -24,9 +24,14 @@ class Verdict(IntEnum):
 
 
 class Mode(StrEnum):
-    """Whether a rule acts. Shadow rules are evaluated and recorded, and change nothing."""
+    """Whether a rule acts.
+
+    WARN is enforced as allow, and the caller is told. SHADOW is evaluated and recorded, and changes
+    nothing.
+    """
 
     ENFORCE = "enforce"
+    WARN = "warn"
     SHADOW = "shadow"
 
 
@@ -35,6 +40,35 @@ class OnMissing(StrEnum):
 
     APPLY = "apply"
     ABSTAIN = "abstain"
+
+
+# What a rule does when its condition cannot be evaluated: a division by zero, say.
+OnError = OnMissing
+
+
+class OnUnavailable(StrEnum):
+    """What a rule that needs the store does while the store cannot answer."""
+
+    DENY = "deny"
+    ALLOW = "allow"
+
+
+class Severity(StrEnum):
+    """How much it matters when a rule refuses. Source of the scale: OCSF 1.8, `severity_id`."""
+
+    INFORMATIONAL = "informational"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class Cause(StrEnum):
+    """Why an enforced or warning rule was lowered to shadow for one exchange."""
+
+    EXCEPTION = "exception"  # an exception names the rule and matches
+    ROLLOUT = "rollout"  # the account is not yet among those the rule is rolled out to
+    DISARMED = "disarmed"  # its fuse has blown, or an operator disarmed it
 
 
 class Durability(IntEnum):
@@ -58,9 +92,11 @@ class RuleKind(StrEnum):
     """Kinds of rule; `builtin` are Gauger's own checks (identity, surfaces, readable bodies)."""
 
     BUILTIN = "builtin"
-    QUOTA = "quota"
+    EXCEPTION = "exception"
     GEOGRAPHY = "geography"
+    ACCESS = "access"
     FINGERPRINT = "fingerprint"
+    QUOTA = "quota"
 
 
 class Unit(StrEnum):
@@ -79,6 +115,7 @@ class RefusalKind(Enum):
     AUTHENTICATION = "authentication"
     PERMISSION = "permission"
     REGION = "region"
+    STEP_UP = "step_up"  # the caller must verify himself first
     NOT_FOUND = "not_found"
     TOO_LARGE = "too_large"
     RATE_LIMIT = "rate_limit"

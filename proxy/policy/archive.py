@@ -1,28 +1,77 @@
 """Policy sets that were in force, kept by digest: what a record names can be read years later.
 
-`DIRECTORY/<64 hex digits>/` holds the files of a set as they were. A set is written aside and
-renamed, so that it is whole or not there.
+`DIRECTORY/<64 hex digits>/` holds the files of a set as they were; `DIRECTORY/current.json` says
+which of them came into force last. Both are written aside, synced and renamed, so that they are
+whole or not there, after a power cut too.
 """
 
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from proxy.policy.load import digest_of
 
 Texts = Sequence[tuple[str, bytes]]
+POINTER = "current.json"
+
+
+class Current(msgspec.Struct, frozen=True):
+    """The set that came into force last: its digest, whose change it was, when (Unix ns).
+
+    `mark` is that of the `.committer` beside it; `directory` and `files` are what it was read from.
+    """
+
+    digest: str
+    committer: str
+    since_ns: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    mark: str = ""
+    directory: str = ""
+    files: tuple[str, ...] = ()
 
 
 class Archive:
-    """The archive in a directory. OSError where it cannot be written."""
+    """The archive in a directory. OSError where it cannot be written or read."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def keep(self, digest: str, texts: Texts) -> None:
-        """Keep the files of a set that is taken up now, if they are not kept already."""
+        """Keep the files of a set that is taken up now, if they are not kept already, unharmed."""
         place = self._place(digest)
-        if not place.is_dir():
-            self._write(place, texts)
+        if place.is_dir():
+            if digest_of(_texts(place)) == digest:
+                return
+            shutil.rmtree(place)
+        self._write(place, texts)
+
+    def read(self, digest: str) -> Texts:
+        """The files of a set. ValueError where they are no longer what the digest names."""
+        texts = _texts(self._place(digest))
+        if (found := digest_of(texts)) != digest:
+            msg = f"the archived files of {digest} were changed: they are {found} now"
+            raise ValueError(msg)
+        return texts
+
+    def point_at(self, current: Current) -> None:
+        """Note which set is in force now."""
+        write_whole(self._directory / POINTER, msgspec.json.encode(current) + b"\n")
+
+    def current(self) -> Current | None:
+        """The set that came into force last; None where none ever did. ValueError for damage."""
+        path = self._directory / POINTER
+        try:
+            current = msgspec.json.decode(path.read_bytes(), type=Current)
+            self._place(current.digest)
+        except FileNotFoundError:
+            return None
+        except ValueError as error:  # also msgspec's own
+            msg = f"{path}: cannot be read ({error})"
+            raise ValueError(msg) from error
+        return current
 
     def _place(self, digest: str) -> Path:
         name = digest.removeprefix("sha256:")
@@ -37,7 +86,22 @@ class Archive:
         aside.mkdir(parents=True)
         for name, text in texts:
             _write_synced(aside / Path(name).name, text)
+        _sync_directory(aside)
         aside.rename(place)
+        _sync_directory(self._directory)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace a file so that a crash leaves either the old one or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".new")
+    _write_synced(aside, data)
+    aside.rename(path)
+    _sync_directory(path.parent)
+
+
+def _texts(place: Path) -> Texts:
+    return [(str(file), file.read_bytes()) for file in sorted(place.iterdir())]
 
 
 def _write_synced(path: Path, data: bytes) -> None:
@@ -45,3 +109,12 @@ def _write_synced(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _sync_directory(path: Path) -> None:
+    """Make a rename in a directory last."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,5 +1,6 @@
 """Plain values to checked ones: every fault with its place and the likely fix."""
 
+import re
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
@@ -12,11 +13,27 @@ from proxy.policy.yamlfile import Document, Path
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# What pydantic says in words of Python.
-WORDS = dict.fromkeys(
-    ("model_type", "model_attributes_type", "dict_type"),
-    "write a mapping (key: value) here, or remove the key",
-)
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_MAPPING = "write a mapping (key: value) here, or remove the key"
+
+# What to write, for each kind of error where pydantic says it in words of Python.
+WORDS = {
+    "literal_error": "write {expected}",
+    "enum": "write {expected}",
+    "int_type": "write a whole number",
+    "float_type": "write a number",
+    "bool_type": "write true or false",
+    "string_type": "write a text",
+    "string_too_short": "write a text that is not empty",
+    "string_too_long": "write at most {max_length} characters",
+    "greater_than": "write a number above {gt}",
+    "greater_than_equal": "write a number from {ge}",
+    "less_than_equal": "write a number up to {le}",
+    "list_type": "write a list ([a, b], or a line that begins with - for each)",
+    "model_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
+    "dict_type": _MAPPING,
+}
 
 
 def check(
@@ -24,26 +41,51 @@ def check(
     document: Document,
     context: dict[str, Any] | None = None,
     hidden: Callable[[Path], bool] = lambda _: False,
+    *,
+    empty: bool = True,
 ) -> Model | None:
     """Validate the document's values; on any fault add problems to it and return None.
 
     `context` is handed to the model's validators; a value at a `hidden` path is never quoted.
+    Unless keys may be `empty`, one without a value is a fault even where it need not be there.
     """
     if document.problems:
         return None
     data = {} if document.data is None else document.data
     if not isinstance(data, dict):
-        message = f"expected a mapping of settings, found {_kind(data)}"
+        message = f"write keys and their values here (key: value), found {_kind(data)}"
         document.problems.append(document.problem((), message))
         return None
+    nothing = set() if empty else set(_empty(data, ()))
+    document.problems.extend(document.problem(path, _nothing(path)) for path in nothing)
     try:
-        return model.model_validate(data, context=context)
+        checked = model.model_validate(data, context=context)
     except ValidationError as error:
         document.problems.extend(
             _problem(model, document, details, hidden)
             for details in error.errors(include_url=False)
+            if details["loc"] not in nothing or details["type"] == "extra_forbidden"
         )
         return None
+    return None if nothing else checked
+
+
+def _empty(value: Any, path: Path) -> Iterator[Path]:
+    """The paths at which nothing stands."""
+    if value is None:
+        yield path
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _empty(inner, (*path, key))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from _empty(inner, (*path, i))
+
+
+def _nothing(path: Path) -> str:
+    if isinstance(path[-1], int):
+        return "nothing stands here: write a value, or remove the line"
+    return f'"{path[-1]}" has no value: write one, or remove the key'
 
 
 def _problem(
@@ -62,9 +104,44 @@ def _problem(
             # pydantic puts "Value error, " before the text of a validator's own error
             return document.problem(path, str(details["ctx"]["error"]))
         case kind:
-            said = WORDS.get(kind) or details["msg"][0].lower() + details["msg"][1:]
-            found = "" if hidden(path) else f", found {_kind(details['input'])}"
-            return document.problem(path, f"{_dotted(path)}: {said}{found}")
+            said = _words(kind, details.get("ctx", {}), details["msg"])
+            shown = _found(details["input"]) if not hidden(path) else ""
+            return document.problem(path, f"{_dotted(path)}: {said}{shown}{_hint(details, shown)}")
+
+
+def _words(kind: str, context: dict[str, Any], said: str) -> str:
+    words = WORDS.get(kind)
+    if words is None:
+        return said[0].lower() + said[1:]
+    bounds = {
+        key: int(v) if isinstance(v, float) and v.is_integer() else v for key, v in context.items()
+    }
+    return words.format(**bounds).replace("'", "")
+
+
+def _found(value: Any) -> str:
+    return f", found {_kind(value)}"
+
+
+def _hint(details: ErrorDetails, shown: str) -> str:
+    """The likely fix: the nearest of the words that may stand there, quotes put on or left out."""
+    given = details["input"]
+    match details["type"], given:
+        case _ if not shown:
+            return ""
+        case (("literal_error" | "enum"), str()):
+            known = re.findall(r"'([^']*)'", details["ctx"]["expected"])
+            near = get_close_matches(given.lower(), known, n=1)
+            return f' (did you mean "{near[0]}"?)' if near else ""
+        case "string_type", bool() | int() | float():
+            return " (put it in quotes)"
+        case (("int_type" | "float_type"), str()) if _NUMBER.fullmatch(given):
+            return " (write it without quotes)"
+        case "bool_type", str() if given.lower() in ("yes", "no", "on", "off", "true", "false"):
+            right = "true" if given.lower() in ("yes", "on", "true") else "false"
+            return f" (did you mean {right}, and no text?)"
+        case _:
+            return ""
 
 
 def unknown_key(model: type[BaseModel], path: Path) -> str:
@@ -72,6 +149,8 @@ def unknown_key(model: type[BaseModel], path: Path) -> str:
     key = str(path[-1])
     known = sorted(keys_at(model, path[:-1]))
     near = get_close_matches(key, known, n=1)
+    if key == "cases" and "quotas" in known:
+        return "cases are not policies: put this file into the directory tests/ beside them"
     hint = f' (did you mean "{near[0]}"?)' if near else f" (known here: {', '.join(known)})"
     return f'unknown key "{key}"{hint}'
 

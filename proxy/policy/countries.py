@@ -1,5 +1,8 @@
 """Country codes: ISO 3166-1 alpha-2 as of 2024, and XK, which address databases use for Kosovo."""
 
+# Codes that people write for another: reserved ones, and those of the European Union.
+OFTEN_MEANT = {"UK": "GB", "EL": "GR"}
+
 COUNTRIES = frozenset(
     """
     AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS

@@ -12,11 +12,16 @@ from typing import Any
 import yaml
 
 from proxy.policy.problem import Problem
+from proxy.policy.yamlplaces import places
 
 MAX_BYTES = 4_000_000
 MAX_DEPTH = 40
 MAX_NODES = 200_000
 MAX_DIGITS = 30  # a longer run of digits is text
+
+_BREAKS = "\n\r\x85\u2028\u2029"  # what libyaml takes for the end of a line
+_BREAK = re.compile(rf"\r\n|[{_BREAKS}]")
+_LINE = re.compile(rf"[^{_BREAKS}]*")
 
 Path = tuple[str | int, ...]
 
@@ -43,7 +48,8 @@ class Document:
     """Plain values of one file; `places` gives line and column (from 1) by path.
 
     The place of a mapping's key is under `keys`; a value's own place under `places`. Values that
-    were laid over the file (from the environment) name their origin under `origins`.
+    were laid over the file (from the environment) name their origin under `origins`. `text` is the
+    whole file, and `scalars` has where in it each scalar stands.
     """
 
     file: str
@@ -52,6 +58,8 @@ class Document:
     keys: dict[Path, tuple[int, int]] = field(default_factory=dict)
     origins: dict[Path, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    text: str = ""
+    scalars: dict[Path, yaml.ScalarNode] = field(default_factory=dict)
 
     def problem(self, path: Path, message: str, *, at_key: bool = False) -> Problem:
         """A fault at the nearest known place on the way to `path`."""
@@ -63,6 +71,25 @@ class Document:
                 if place := table.get(path[:end]):
                     return Problem(self.file, *place, message)
         return Problem(self.file, 0, 0, message)
+
+    def problem_in(self, path: Path, offset: int, message: str) -> Problem:
+        """A fault at a character (from 0) of the text that the scalar at `path` stands for.
+
+        Its line of the file is told with it. Where there is no such scalar, the fault is at the
+        nearest place on the way to `path`.
+        """
+        plain = self.problem(path, message)
+        node = next((n for i in range(len(path), 0, -1) if (n := self.scalars.get(path[:i]))), None)
+        if node is None or plain.file != self.file:
+            return plain
+        start, end = node.start_mark.index, node.end_mark.index
+        known = places(self.text, start, end, node.style, node.value)
+        at = known[min(offset, len(known) - 1)] if known else start
+        before = self.text[:at]
+        line = max(before.rfind(sign) for sign in _BREAKS) + 1
+        source = _LINE.match(self.text, line)
+        number = 1 + len(_BREAK.findall(before))
+        return Problem(self.file, number, at - line + 1, message, source[0] if source else "")
 
 
 def parse(file: str, text: bytes) -> Document:
@@ -78,6 +105,7 @@ def parse(file: str, text: bytes) -> Document:
         line = text.count(b"\n", 0, error.start) + 1
         document.problems.append(Problem(file, line, 1, f"not UTF-8 text: {error.reason}"))
         return document
+    document.text = decoded
     try:
         too_deep = _too_deep(decoded)
         node = None if too_deep else yaml.compose(decoded, Loader=_Loader)
@@ -113,10 +141,26 @@ def _yaml_problem(file: str, error: yaml.YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None)
     said = getattr(error, "problem", None) or str(error).splitlines()[0]
     context = getattr(error, "context", None)
-    message = f"not valid YAML: {said}" + (f" ({context})" if context else "")
+    message = f"not valid YAML: {said}" + (f" ({context})" if context else "") + _likely(said)
     if mark is None:
         return Problem(file, 0, 0, message + _forbidden(error))
     return Problem(file, mark.line + 1, mark.column + 1, message)
+
+
+def _likely(said: str) -> str:
+    """The likely cause of what the parser says."""
+    if "cannot start any token" in said:
+        return "; YAML indents with blanks, not tabs, and a text that begins with @ or ` is quoted"
+    if said.startswith("did not find expected alphabetic"):
+        return "; quote a text that begins with !, & or *"
+    if said == "did not find expected key" or said.startswith("mapping values are not allowed"):
+        return '; quote the whole of a text that begins with a quote, or has ": " in it'
+    return ""
+
+
+def _negation(tag: str) -> str:
+    """A condition that begins with `!` is a tag to YAML."""
+    return ", or quote a text that begins with !" if tag.startswith("!") else ""
 
 
 def _forbidden(error: yaml.YAMLError) -> str:
@@ -149,6 +193,8 @@ class _Builder:
             return self._mapping(node, path, depth)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(item, (*path, i), depth + 1) for i, item in enumerate(node.value)]
+        if isinstance(node, yaml.ScalarNode):
+            self.document.scalars[path] = node
         return self._scalar(node)
 
     def _mapping(self, node: yaml.MappingNode, path: Path, depth: int) -> dict[str, Any]:
@@ -193,6 +239,6 @@ class _Builder:
                 return text
             case _:
                 place = _place(node.start_mark)
-                message = f"the tag {node.tag} is not supported"
+                message = f"the tag {node.tag} is not supported: remove it{_negation(node.tag)}"
                 self.document.problems.append(Problem(self.document.file, *place, message))
                 return None

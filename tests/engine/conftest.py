@@ -9,6 +9,7 @@ from proxy.model.decision import Decision
 from proxy.model.facts import Facts, FactValue
 from proxy.model.plan import Plan, Readings
 from proxy.model.verdict import Durability
+from proxy.policy.candidates import every_rule
 from proxy.policy.load import compile_texts
 from proxy.policy.rules import PolicySet
 from proxy.store.memory import MemoryStore
@@ -40,6 +41,8 @@ class Bench:
     store: MemoryStore
     plan: Plan | None = None
     readings: Readings | None = None
+    disarmed: frozenset[str] = frozenset()
+    available: bool = True
 
     def judge(self, at_s: float = 0, **facts: FactValue | None) -> Decision:
         """Judge an exchange whose facts differ from ordinary ones; None takes one away."""
@@ -49,9 +52,11 @@ class Bench:
 
     def judge_facts(self, facts: Facts, at_s: float = 0) -> Decision:
         at_ns = NOON_NS + int(at_s * S)
-        self.plan = plan(self.policy, facts, at_ns, Durability.BEFORE_ANSWER)
-        self.readings = self.store.take(self.plan)
-        return judge(self.policy, self.plan, self.readings, index=7)
+        rules, by_default = every_rule(self.policy), Durability.BEFORE_ANSWER
+        self.plan = plan(rules, {**facts, "time.now": at_ns}, at_ns, by_default, self.disarmed)
+        unavailable = Readings(available=False)
+        self.readings = self.store.take(self.plan) if self.available else unavailable
+        return judge(self.policy, self.plan, self.readings, index=7, facts=facts)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pytest
 from proxy.engine.settle import settle
 from proxy.model.plan import Charge, Plan
 from proxy.model.usage import Outcome, Usage
-from proxy.model.verdict import Unit
+from proxy.model.verdict import Mode, Unit
 
 USED = Usage(input_tokens=90, cached_tokens=40, output_tokens=30, reasoning_tokens=10)
 
@@ -11,7 +11,7 @@ USED = Usage(input_tokens=90, cached_tokens=40, output_tokens=30, reasoning_toke
 def plan_of() -> Plan:
     amounts = {Unit.REQUESTS: 1, Unit.TOKENS: 600, Unit.INPUT_TOKENS: 100, Unit.OUTPUT_TOKENS: 500}
     charges = tuple(
-        Charge("r", unit.value, unit, amount, 10_000, 60, binding=True)
+        Charge("r", unit.value, unit, amount, 10_000, 60, Mode.ENFORCE, binding=True)
         for unit, amount in amounts.items()
     )
     return Plan(at_ns=5, charges=charges, input_tokens=100)

@@ -2,14 +2,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.model.plan import Charge, Correction, Plan
-from proxy.model.verdict import Unit
+from proxy.model.verdict import Mode, Unit
 from proxy.store.memory import MemoryStore
 
 S = 1_000_000_000
 
 
 def charge(counter: str = "c", amount: int = 1, limit: int = 3, **more: object) -> Charge:
-    fields = {"window_s": 60, "binding": True} | more
+    fields = {"window_s": 60, "mode": Mode.ENFORCE, "binding": True} | more
     return Charge("r", counter, Unit.REQUESTS, amount, limit, **fields)  # type: ignore[arg-type]  # any field
 
 
