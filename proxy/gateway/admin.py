@@ -1,16 +1,21 @@
 """The admin listener: health, readiness, metrics, and actions of named principals.
 
-Actions need the token of a principal with the role for it. Each attempt, refused ones too,
-is recorded in the audit log with the principal's name before it is answered.
+Actions need the token of a principal with the role for it. Each attempt to change something,
+refused ones too, is recorded in the audit log with the principal's name before it is answered.
 """
 
+import asyncio
 import hashlib
 import hmac
 import json
+import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from proxy.audit.errors import AuditUnavailable
@@ -22,18 +27,66 @@ from proxy.model.record import Json, Record
 from proxy.settings.schema import Principal
 
 ROLES = {"viewer": 0, "operator": 1}
+MAX_BODY_BYTES = 64 * 1024
+BODY_TIMEOUT_S = 10.0
+WHY_CHARACTERS = 500
+# What of a path may stand in a record: ids as policies have them.
+_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of an action that needs none: empty, or an empty object."""
+
+
+class Why(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of an action that must be accounted for."""
+
+    why: str
+
+    def __post_init__(self) -> None:
+        """ValueError for what is not one line of text."""
+        text = self.why
+        if not text.strip() or not text.isprintable() or len(text) > WHY_CHARACTERS:
+            msg = f"why is one line of 1 to {WHY_CHARACTERS} printable characters"
+            raise ValueError(msg)
+
+
+Body = Nothing | Why
+EXAMPLES: Mapping[type[Body], str] = {Nothing: "{}", Why: '{"why": "…"}'}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An action asked for by somebody who may: who, the parameters of the path, the body."""
+
+    principal: str
+    path: Mapping[str, str]
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is answered: `said` in words (recorded too), or `data` where there is more to tell."""
+
+    status: int
+    said: str
+    data: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that a principal can do: the role it takes, and what happens.
+    """Something that a principal can do: where, the role it takes, and what happens.
 
-    `act` answers what to tell the principal and whether it went well.
+    `path` may have parameters, such as `/v1/rules/{rule}/arm`; the body is checked before `act`
+    is called. An action that only reads (GET) is recorded where it is refused.
     """
 
     name: str
+    method: str
+    path: str
     role: str
-    act: Callable[[], Awaitable[tuple[bool, str]]]
+    act: Callable[[Call], Awaitable[Told]]
+    body: type[Body] = Nothing
 
 
 class Admin:
@@ -42,7 +95,7 @@ class Admin:
     def __init__(
         self,
         principals: list[Principal],
-        actions: dict[str, Action],
+        actions: Sequence[Action],
         readiness: Callable[[], tuple[bool, dict[str, Json]]],
         refresh_gauges: Callable[[], None],
         metrics: Metrics,
@@ -56,14 +109,14 @@ class Admin:
         self._audit = audit
 
     def app(self) -> web.Application:
-        """The application to serve on the admin address. Actions are keyed by their path."""
-        app = web.Application(client_max_size=64 * 1024)
+        """The application to serve on the admin address."""
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.on_response_prepare.append(_named)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics_text)
-        for path in self._actions:
-            app.router.add_post(path, self._act)
+        for action in self._actions:
+            app.router.add_route(action.method, action.path, partial(self._act, action))
         return app
 
     async def _healthz(self, _: web.Request) -> web.Response:
@@ -81,34 +134,48 @@ class Admin:
             headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
         )
 
-    async def _act(self, request: web.Request) -> web.Response:
-        action = self._actions[request.path]
+    async def _act(self, action: Action, request: web.Request) -> web.Response:
         principal = self._principal(request)
+        noted: dict[str, Json] = {
+            "action": action.name,
+            "principal": principal.name if principal else None,
+            **{name: _recordable(value) for name, value in request.match_info.items()},
+        }
         if principal is None:
-            refused, status = "unknown token", 401
-        elif ROLES[principal.role] < ROLES[action.role]:
-            refused, status = f"needs the role {action.role}", 403
+            return await self._refused(noted, 401, "unknown token")
+        body = await _read(request, action.body)
+        if isinstance(body, Told):
+            problem = body
         else:
-            refused, status = "", 200
-        name = principal.name if principal else None
-        if not await self._recorded(action.name, name, refused or "accepted"):
-            return _told(503, "The audit log cannot be written, so nothing is done.")
-        if refused:
-            return _told(status, refused)
-        went_well, said = await action.act()
-        await self._recorded(action.name, name, said)
-        return _told(200 if went_well else 409, said)
+            problem = None
+            noted |= msgspec.to_builtins(body)
+        if ROLES[principal.role] < ROLES[action.role]:
+            return await self._refused(noted, 403, f"needs the role {action.role}")
+        if problem is not None:
+            return await self._refused(noted, problem.status, problem.said)
+        call = Call(principal.name, dict(request.match_info), body)
+        if action.method == "GET":
+            return _answer(await action.act(call))
+        if not await self._recorded(noted, "accepted"):
+            return _answer(NOT_RECORDED)
+        told = await action.act(call)
+        await self._recorded(noted, told.said)
+        return _answer(told)
+
+    async def _refused(self, noted: Mapping[str, Json], status: int, said: str) -> web.Response:
+        recorded = await self._recorded(noted, said)
+        return _answer(Told(status, said) if recorded else NOT_RECORDED)
 
     def _principal(self, request: web.Request) -> Principal | None:
         """Whose token it is. Every hash is compared, each in constant time."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        digest = hashlib.sha256(token.strip().encode()).hexdigest()
+        digest = hashlib.sha256(token.strip().encode("utf-8", "surrogateescape")).hexdigest()
         found = [p for p in self._principals if hmac.compare_digest(p.token_sha256, digest)]
         return found[0] if found and scheme.lower() == "bearer" else None
 
-    async def _recorded(self, action: str, principal: str | None, result: str) -> bool:
+    async def _recorded(self, noted: Mapping[str, Json], result: str) -> bool:
         at_ns = time.time_ns()
-        fields: dict[str, Json] = {"action": action, "principal": principal, "result": result}
+        fields: dict[str, Json] = {**noted, "result": result}
         try:
             position = self._audit.append(Record("admin", exchange_id(at_ns), at_ns, fields))
             await self._audit.wait_durable(position)
@@ -117,12 +184,37 @@ class Admin:
         return True
 
 
+NOT_RECORDED = Told(503, "The audit log cannot be written, so nothing is done.")
+
+
+async def _read(request: web.Request, kind: type[Body]) -> Body | Told:
+    """The checked body, or what is wrong with it."""
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            raw = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        return Told(413, f"the body is longer than {MAX_BODY_BYTES} bytes")
+    except TimeoutError:
+        return Told(408, f"the body did not arrive within {BODY_TIMEOUT_S:g} s")
+    if not raw and kind is Nothing:
+        return Nothing()
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.DecodeError as error:
+        return Told(400, f"write {EXAMPLES[kind]} as the body ({error})")
+
+
+def _recordable(value: str) -> str | None:
+    return value if _ID.fullmatch(value) else None
+
+
 async def _named(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = SERVER
 
 
-def _told(status: int, said: str) -> web.Response:
-    return web.json_response({"result": said}, status=status)
+def _answer(told: Told) -> web.Response:
+    body = {"result": told.said} if told.data is None else told.data
+    return web.json_response(body, status=told.status)
 
 
 def _dumps(value: object) -> str:

@@ -15,47 +15,38 @@ import aiohttp
 import structlog
 from aiohttp import web
 from msgspec import structs
-from multidict import CIMultiDict
 
 from proxy.audit.errors import AuditUnavailable
 from proxy.audit.log import AuditLog
 from proxy.gateway.body import Body, BrokenOff, upload
+from proxy.gateway.delays import Delays
 from proxy.gateway.front import ends_connection, own
-from proxy.gateway.headers import (
-    BadHeaders,
-    client_headers,
-    credential_header,
-    upstream_headers,
-)
+from proxy.gateway.incoming import incoming
 from proxy.gateway.metrics import Metrics
+from proxy.gateway.outgoing import Outgoing, outgoing
 from proxy.gateway.relay import (
     ClientStalledError,
-    PassedOn,
     Progress,
     cut_off,
     end_broken,
     is_gone,
     relay,
 )
-from proxy.gateway.upstream import Failure, Upstream, UpstreamPool, malformed
+from proxy.gateway.upstream import Failure, Upstream, UpstreamPool
 from proxy.model.decision import Decision, LimitState, Refusal
-from proxy.model.exchange import Asked, Dialect, Prompt
+from proxy.model.exchange import Dialect, Prompt
 from proxy.model.plan import Readings
 from proxy.model.verdict import Durability, RefusalKind
 from proxy.pipeline.pipeline import Pipeline
 from proxy.pipeline.weigh import Weighed
 from proxy.settings.schema import Settings
 from proxy.store.memory import MemoryStore
-from proxy.wire.limit_headers import limit_headers
 from proxy.wire.refuse import answer
-from proxy.wire.response import ResponseReader
-from proxy.wire.splice import ask_for_stream_usage
 
 log = structlog.get_logger("gauger.gateway")
 
 NOT_RECORDED = Refusal(RefusalKind.OVERLOADED, "The service is not available. Try again shortly.")
 STOPPING = Refusal(RefusalKind.OVERLOADED, "The service is restarting. Try again.")
-NOTHING_ASKED = Asked()
 
 
 @dataclass(slots=True)
@@ -102,6 +93,11 @@ class Enactor:
         self.stopping = False
         self.upstreams = upstreams
         self._server = settings.server
+        self._delays = Delays(
+            at_once=settings.server.delayed_at_once,
+            per_s=settings.server.max_delays_per_s,
+            metrics=metrics,
+        )
         self._own_headers = frozenset(
             name.lower() for name in (settings.account_header, settings.ja4_header) if name
         )
@@ -118,8 +114,7 @@ class Enactor:
         try:
             if not await self._durable(judged, Durability.BEFORE):
                 return self._not_recorded(request, judged, progress)
-            if decision.delay_s > 0:
-                await asyncio.sleep(decision.delay_s)
+            await self._delays.enact(decision.delay_s)
             return await self._forward(request, judged, progress)
         except asyncio.CancelledError as error:
             if not self.stopped(request):
@@ -169,8 +164,14 @@ class Enactor:
     ) -> web.StreamResponse:
         upstream = self.upstreams.get(judged.weighed.dialect)
         assert upstream is not None
+        judged.spent_s -= time.perf_counter()
+        sent = outgoing(judged.weighed, judged.body, judged.decision.modifiers)
+        if isinstance(sent, Refusal):
+            progress.error = "not_modifiable"
+            return self._answer(request, judged.weighed, sent)
         sending_s = time.perf_counter()
-        response = await self._send(request, judged, progress, upstream)
+        judged.spent_s += sending_s
+        response = await self._send(request, judged, sent, progress, upstream)
         answered_s = time.perf_counter()
         if isinstance(response, Failure):
             return self._failed(request, judged.weighed, response, progress)
@@ -189,28 +190,24 @@ class Enactor:
             response.close()  # given back to the pool at its end, cancelled before it
 
     async def _send(
-        self, request: web.BaseRequest, judged: Judged, progress: Progress, upstream: Upstream
-    ) -> aiohttp.ClientResponse | Failure:
-        """Send the request on, and keep nothing of its body here."""
-        weighed, body = judged.weighed, judged.body
-        hide_usage = _asks_for_usage(weighed)
-        content = self._content(request, body, hide_usage, progress)
-        headers = self._upstream_headers(request, weighed, upstream, content, hide_usage, body)
-        judged.body = None
-        progress.forwarded = True
-        return await upstream.send(request.method, request.raw_path, headers, content)
-
-    def _content(
         self,
         request: web.BaseRequest,
-        body: Body | None,
-        hide_usage: bool,
+        judged: Judged,
+        sent: Outgoing,
         progress: Progress,
-    ) -> bytes | AsyncIterator[bytes] | None:
-        """What is sent upstream: the body as it came, spliced, or streamed through."""
-        if isinstance(body, Body):
-            return ask_for_stream_usage(body.text) if hide_usage else body.raw
-        return self._streamed(request, progress) if request.body_exists else None
+        upstream: Upstream,
+    ) -> aiohttp.ClientResponse | Failure:
+        """Send the request on, and keep nothing of its body here."""
+        headers = sent.headers(judged.weighed, upstream, self._own_headers)
+        content: bytes | AsyncIterator[bytes] | None = sent.content
+        if judged.body is None and request.body_exists:
+            content = self._streamed(request, progress)
+            if request.content_length is not None:
+                headers.add("Content-Length", str(request.content_length))
+        judged.body = None
+        progress.forwarded = True
+        self.metrics.modified(judged.decision.modifiers)
+        return await upstream.send(request.method, request.raw_path, headers, content)
 
     async def _streamed(self, request: web.BaseRequest, progress: Progress) -> AsyncIterator[bytes]:
         server = self._server
@@ -222,27 +219,6 @@ class Enactor:
             progress.problem = broken.refusal
             raise
 
-    def _upstream_headers(
-        self,
-        request: web.BaseRequest,
-        weighed: Weighed,
-        upstream: Upstream,
-        content: object,
-        hide_usage: bool,
-        body: Body | None,
-    ) -> "CIMultiDict[str]":
-        secret = upstream.secret
-        headers = upstream_headers(
-            weighed.arrival.headers,
-            own=self._own_headers,
-            credential=credential_header(upstream.dialect, secret) if secret else None,
-            identity=hide_usage,
-            decoded=hide_usage,
-        )
-        if body is None and content is not None and request.content_length is not None:
-            headers.add("Content-Length", str(request.content_length))
-        return headers
-
     async def _pass_on(
         self,
         request: web.BaseRequest,
@@ -251,38 +227,30 @@ class Enactor:
         progress: Progress,
         upstream: Upstream,
     ) -> web.StreamResponse:
-        media_type = response.headers.get("Content-Type")
-        streamed = media_type is not None and media_type.startswith("text/event-stream")
-        if streamed:
+        weighed = judged.weighed
+        coming = incoming(weighed, judged.decision, response)
+        if isinstance(coming, Failure):
+            return self._failed(request, weighed, coming, progress)
+        stream, reader = coming.stream, coming.reader
+        progress.reader = reader
+        if coming.streamed:
             judged.lighten()
-        weighed, limits = judged.weighed, judged.decision.limits
-        assert weighed.surface is not None
-        hide_usage = streamed and _asks_for_usage(weighed)
-        progress.reader = ResponseReader(
-            weighed.surface,
-            weighed.asked or NOTHING_ASKED,
-            content_type=media_type,
-            content_encoding=response.headers.get("Content-Encoding"),
-            hide_usage=hide_usage,
-        )
-        ours = limit_headers(weighed.dialect, limits, weighed.arrival.at_ns)
-        try:
-            headers = client_headers(response.raw_headers, ours, keep_length=not hide_usage)
-        except BadHeaders:
-            return self._failed(request, weighed, malformed(), progress)
-        reason = response.reason if response.reason and response.reason.isascii() else None
-        stream = PassedOn(status=response.status, reason=reason, headers=headers)
+            weighed = judged.weighed
         if ends_connection(request):
             stream.force_close()
-        self.open_streams += streamed
+        self.open_streams += coming.streamed
         try:
             failure = await relay(
                 request, response, stream, progress, weighed, upstream.idle_timeout_s
             )
         finally:
-            self.open_streams -= streamed
+            self.open_streams -= coming.streamed
+        if failure is not None and progress.stream is None:
+            return self._failed(request, weighed, failure, progress)
         if failure is not None:
             self.metrics.failed(failure.word)
+        if reader.cut:
+            self.metrics.cut()
         return stream
 
     def _failed(
@@ -293,7 +261,7 @@ class Enactor:
         if progress.problem is not None:
             progress.error = f"upload_{progress.problem.kind.value}"
             return self._answer(request, weighed, progress.problem)
-        progress.error = failure.word
+        progress.error = progress.error or failure.word
         self.metrics.failed(failure.word)
         log.warning("upstream failed", exchange=weighed.arrival.id, failure=failure.word)
         return self._answer(request, weighed, failure.refusal)
@@ -342,11 +310,3 @@ def rendered(
     head = request.method == "HEAD"
     given = answer(dialect, refusal, limits, exchange_id=identity, at_ns=at_ns, head=head)
     return own(request, given)
-
-
-def _asks_for_usage(weighed: Weighed) -> bool:
-    """Whether usage must be asked for in the client's place, and hidden from it."""
-    surface, asked = weighed.surface, weighed.asked or NOTHING_ASKED
-    if surface is None or surface.name != "chat.completions":
-        return False
-    return asked.stream and not asked.stream_usage

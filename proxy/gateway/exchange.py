@@ -13,6 +13,7 @@ from aiohttp import web
 from proxy.audit.errors import AuditUnavailable
 from proxy.facts.address import TrustedPeers, canonical, client_address
 from proxy.gateway.body import Body, declares_more, read_body, too_large
+from proxy.gateway.disarming import Disarming
 from proxy.gateway.enact import NOT_RECORDED, STOPPING, Enactor, Judged, rendered
 from proxy.gateway.front import suspicious
 from proxy.gateway.headers import BadHeaders, header_pairs, single
@@ -20,8 +21,9 @@ from proxy.gateway.ids import exchange_id
 from proxy.gateway.logs import told
 from proxy.gateway.relay import Progress
 from proxy.model.account import Caller
-from proxy.model.decision import Refusal
+from proxy.model.decision import Decision, Refusal
 from proxy.model.exchange import Arrival, BodyKind, Surface
+from proxy.model.plan import Readings
 from proxy.model.verdict import Durability, RefusalKind
 from proxy.pipeline.weigh import Weighed
 from proxy.settings.schema import Settings
@@ -41,6 +43,7 @@ class Gateway:
         self,
         settings: Settings,
         enactor: Enactor,
+        disarming: Disarming,
     ) -> None:
         self.pipeline = enactor.pipeline
         self.metrics = enactor.metrics
@@ -53,6 +56,7 @@ class Gateway:
         self._ja4_header = settings.ja4_header
         self._serve_unrecorded = settings.audit.on_failure == "serve"
         self._enactor = enactor
+        self._disarming = disarming
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -172,25 +176,36 @@ class Gateway:
         """Ask the store, decide, record. Nothing waits here, so that nothing comes between."""
         pipeline = self.pipeline
         readings = self.store.take(weighed.plan)
-        position: int | None = None
+        given_back = False
         try:
             decision = pipeline.decide(weighed, readings)
+            if decision.refusal is not None:  # by a rule over what the store read, perhaps
+                self._give_back(weighed, readings)
+                given_back = True
+            position = self._recorded(weighed, readings, decision)
         except Exception:
-            self.store.correct(pipeline.settle(weighed, readings, Progress().outcome()))
+            if not given_back:
+                self._give_back(weighed, readings)
             raise
-        try:
-            position = self._audit.append(
-                pipeline.decision_record(weighed, readings, decision),
-                wanted=decision.durability is not Durability.ASYNC,
-            )
-        except AuditUnavailable:
-            if not self._serve_unrecorded:
-                never_sent = Progress().outcome()
-                self.store.correct(pipeline.settle(weighed, readings, never_sent))
-                raise
         pipeline.observe(weighed, decision, position or 0)
+        self._disarming.observe(weighed, decision)
         self.metrics.decided(weighed.surface.name if weighed.surface else "none", decision)
         return Judged(weighed, readings, decision, position)
+
+    def _give_back(self, weighed: Weighed, readings: Readings) -> None:
+        """What the store took for an exchange that will never be forwarded."""
+        never_sent = Progress().outcome()
+        self.store.correct(self.pipeline.settle(weighed, readings, never_sent))
+
+    def _recorded(self, weighed: Weighed, readings: Readings, decision: Decision) -> int | None:
+        """The decision's place in the log; None where it is served without one."""
+        record = self.pipeline.decision_record(weighed, readings, decision)
+        try:
+            return self._audit.append(record, wanted=decision.durability is not Durability.ASYNC)
+        except AuditUnavailable:
+            if not self._serve_unrecorded:
+                raise
+            return None
 
     def _unread(
         self, request: web.BaseRequest, path: str, at_ns: int, refusal: Refusal

@@ -29,6 +29,9 @@ HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
+WARNING = "x-gauger-warning"  # one field for each thing that the caller is warned of
+_MOST_WARNINGS = 8
+_MOST_WARNING_BYTES = 256
 # Of the request: who stands between the caller and us is nobody's business behind us.
 _NOT_FORWARDED = HOP_BY_HOP | {
     "host",
@@ -40,7 +43,11 @@ _NOT_FORWARDED = HOP_BY_HOP | {
     "x-forwarded-port",
     "x-forwarded-proto",
     "x-real-ip",
+    WARNING,
 }
+# Digests of a body, and parts of it: what they say of is no longer so once a body is changed.
+_OF_THE_BYTES = frozenset({"content-digest", "repr-digest", "digest", "content-md5"})
+_PARTIAL = frozenset({"range", "if-range"})
 
 
 _BREAKS = re.compile(rb"[\r\n\0]")
@@ -85,22 +92,22 @@ def upstream_headers(
     *,
     own: frozenset[str],
     credential: tuple[str, str] | None,
-    identity: bool,
-    decoded: bool,
+    plain: bool,
+    rewritten: bool,
 ) -> "CIMultiDict[str]":
     """What the upstream gets.
 
     `own` are lower-case names that a trusted peer speaks to us with; `credential` replaces the
-    caller's, which goes on where it is None. `identity` asks for an answer that is not
-    compressed; `decoded` says that the body goes out without the coding it came in.
+    caller's, which goes on where it is None. `plain` asks for an answer that is whole and not
+    compressed; `rewritten` says that the body goes out changed, without the coding it came in.
     """
     dropped = _named_by_connection(headers) | own
     if credential is not None:
         dropped |= CREDENTIAL_HEADERS
-    if identity:
-        dropped |= {"accept-encoding"}
-    if decoded:
-        dropped |= {"content-encoding"}
+    if plain:
+        dropped |= _PARTIAL | {"accept-encoding"}
+    if rewritten:
+        dropped |= _OF_THE_BYTES | {"content-encoding"}
     sent: CIMultiDict[str] = CIMultiDict()
     # aiohttp's client loses a repeated field whose case differs from the first one's.
     written: dict[str, str] = {}
@@ -110,7 +117,7 @@ def upstream_headers(
             sent.add(written.setdefault(lowered, name), value)
     if credential is not None:
         sent.add(*credential)
-    if identity:
+    if plain:
         sent.add("Accept-Encoding", "identity")
     return sent
 
@@ -127,29 +134,53 @@ def credential_header(dialect: Dialect, secret: str) -> tuple[str, str]:
     return "Authorization", f"Bearer {secret}"
 
 
-def client_headers(raw: RawHeaders, limits: Headers, *, keep_length: bool) -> "CIMultiDict[str]":
-    """What the client gets of an upstream's fields: ours take the place of its rate limits.
+def client_headers(
+    raw: RawHeaders,
+    ours: Headers,
+    *,
+    shortened: bool = False,
+    altered: bool = False,
+) -> "CIMultiDict[str]":
+    """What the client gets of an upstream's fields, and ours: limits and warnings.
 
     The upstream's limits are those of the operator's own account; they are shown only where
-    we have none to state. BadHeaders where a value could be read as two fields.
+    we have none to state. Warnings are ours alone. `shortened` says that an event may be left
+    out of the body, `altered` that it is read and written anew, in plain. BadHeaders where a
+    value could be read as two fields.
     """
     if _BREAKS.search(b"".join([value for _, value in raw])):
         msg = "A header of the answer holds a control character."
         raise BadHeaders(msg, 502)
     pairs = [(name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in raw]
-    dropped = _named_by_connection(pairs)
+    dropped = _named_by_connection(pairs) | HOP_BY_HOP | {WARNING}
+    if shortened or altered:
+        dropped |= _OF_THE_BYTES | {"content-length"}
+    if altered:
+        dropped |= {"content-encoding", "accept-ranges"}
+    states_limits = any(is_limit_header(name) for name, _ in ours)
     given: CIMultiDict[str] = CIMultiDict()
     for name, value in pairs:
         lowered = name.lower()
-        if lowered in HOP_BY_HOP or lowered in dropped:
-            continue
-        if lowered == "content-length" and not keep_length:
-            continue
-        if limits and is_limit_header(lowered):
-            continue
-        given.add(name, value)
-    for name, value in limits:
+        if lowered not in dropped and not (states_limits and is_limit_header(lowered)):
+            given.add(name, value)
+    for name, value in ours:
         given.add(name, value)
     if "Server" not in given:
         given.add("Server", SERVER)
     return given
+
+
+def warning_headers(warnings: tuple[str, ...]) -> Headers:
+    """A field for each warning, of at most 256 bytes of printable ASCII; at most eight fields."""
+    shown = list(warnings)
+    if len(shown) > _MOST_WARNINGS:
+        more = len(shown) - (_MOST_WARNINGS - 1)
+        shown = [*shown[: _MOST_WARNINGS - 1], f"{more} more warnings"]
+    return tuple([(WARNING, _printable(text)) for text in shown])
+
+
+def _printable(text: str) -> str:
+    text = "".join([char if " " <= char <= "~" else "?" for char in text])
+    if len(text) > _MOST_WARNING_BYTES:
+        text = text[: _MOST_WARNING_BYTES - 3] + "..."
+    return text.strip()

@@ -1,9 +1,10 @@
 """What Prometheus is told. No label names an account, a key or an address."""
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from proxy.model.decision import Decision, Refusal
-from proxy.model.verdict import Mode
+from proxy.model.decision import Decision, Modifiers, Refusal
 
 _ADDED = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 _UPSTREAM = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -32,6 +33,18 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self._modified = Counter(
+            "gauger_modified_exchanges",
+            "Exchanges changed by rules: strip, reroute, clamp as sent on; cut as a stream ends.",
+            ["modifier"],
+            registry=self.registry,
+        )
+        self._delays = Counter(
+            "gauger_delays",
+            "Delays by what became of them: enacted, or skipped because too many were under way.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self._failures = Counter(
             "gauger_upstream_failures",
             "Upstream failures by kind.",
@@ -52,6 +65,7 @@ class Metrics:
         )
         self.under_way = self._gauge("gauger_exchanges_under_way", "Exchanges under way.")
         self.streams = self._gauge("gauger_open_streams", "Streamed answers under way.")
+        self.delayed = self._gauge("gauger_delayed_exchanges", "Exchanges that are being delayed.")
         self.connections = self._gauge("gauger_open_connections", "Open connections of callers.")
         self.audit_lag = self._gauge("gauger_audit_lag_records", "Records not yet on disk.")
         self.audit_failed = self._gauge("gauger_audit_failed", "1 while the log cannot be written.")
@@ -63,6 +77,19 @@ class Metrics:
         self.policy_failed = self._gauge(
             "gauger_policy_failed", "1 while the policy files cannot be taken up."
         )
+        self.endings = self._gauge(
+            "gauger_policy_exceptions_expiring",
+            "Exceptions of the policy that have run out or will within two weeks.",
+        )
+        self.fuses_blown = Counter(
+            "gauger_fuses_blown", "Fuses of rules that have blown.", registry=self.registry
+        )
+        self._disarmed = Gauge(
+            "gauger_rule_disarmed",
+            "1 for a rule that a fuse or an operator lowered to shadow.",
+            ["rule"],
+            registry=self.registry,
+        )
         self._by_exchange: dict[tuple[str, str], Counter] = {}
         self._by_rule: dict[tuple[str, str, str], Counter] = {}
 
@@ -73,17 +100,39 @@ class Metrics:
         if child is None:
             child = self._by_exchange[key] = self._exchanges.labels(*key)
         child.inc()
-        for outcomes, mode in ((decision.spoke, Mode.ENFORCE), (decision.shadow, Mode.SHADOW)):
-            for outcome in outcomes:
-                self._rule(outcome.rule, mode.value, outcome.verdict.word)
+        for outcome in (*decision.spoke, *decision.shadow):
+            self._rule(outcome.rule, outcome.mode.value, outcome.verdict.word)
 
     def turned_away(self, refusal: Refusal) -> None:
         """Count a request that never came to judgement."""
         self._turned_away.labels(refusal.kind.value).inc()
 
+    def modified(self, modifiers: Modifiers) -> None:
+        """Count an exchange that is sent on changed."""
+        if modifiers.strip:
+            self._modified.labels("strip").inc()
+        if modifiers.reroute is not None:
+            self._modified.labels("reroute").inc()
+        if modifiers.max_tokens is not None:
+            self._modified.labels("clamp").inc()
+
+    def cut(self) -> None:
+        """Count a stream that was ended on its way."""
+        self._modified.labels("cut").inc()
+
+    def delay(self, outcome: str) -> None:
+        """Count a delay that was enacted, or skipped."""
+        self._delays.labels(outcome).inc()
+
     def failed(self, word: str) -> None:
         """Count an upstream failure."""
         self._failures.labels(word).inc()
+
+    def disarmed(self, rules: Mapping[str, bool]) -> None:
+        """Say of each rule whether it is disarmed; of others nothing any more."""
+        self._disarmed.clear()
+        for rule, disarmed in rules.items():
+            self._disarmed.labels(rule).set(disarmed)
 
     def text(self) -> bytes:
         """The exposition format."""

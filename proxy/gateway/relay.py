@@ -13,9 +13,10 @@ from aiohttp.http_writer import StreamWriter
 from proxy.gateway.upstream import Failure, arrived_before_the_break, failure_of
 from proxy.model.decision import Refusal
 from proxy.model.usage import Outcome
+from proxy.model.verdict import RefusalKind
 from proxy.pipeline.weigh import Weighed
+from proxy.wire.reading import AnswerReader
 from proxy.wire.refuse import stream_error
-from proxy.wire.response import ResponseReader
 
 
 class PassedOn(web.StreamResponse):
@@ -41,7 +42,7 @@ class Progress:
 
     forwarded: bool = False
     status: int = 0
-    reader: ResponseReader | None = None
+    reader: AnswerReader | None = None
     stream: PassedOn | None = None  # once its head has left
     error: str | None = None
     problem: Refusal | None = None  # what the caller's streamed body turned out to be
@@ -80,6 +81,13 @@ class Progress:
         )
 
 
+# Of an answer that may carry what the caller must not receive, and cannot be read to leave it out.
+UNREADABLE = Failure(
+    "answer_unreadable",
+    Refusal(RefusalKind.UPSTREAM, "The model API sent an answer that cannot be read."),
+)
+
+
 class ClientStalledError(Exception):
     """The client took nothing for too long."""
 
@@ -97,10 +105,15 @@ async def relay(
     No more is read than the client takes; ClientStalledError where it takes nothing in `stall_s`.
 
     A stream of events that breaks gets an error event in the caller's dialect and ends cleanly;
-    any other body is cut off, so that the client sees that it is not whole.
+    any other body is cut off, so that the client sees that it is not whole. Where the head has not
+    left yet (`progress.stream` is None), the failure is the caller's to tell.
     """
     reader = progress.reader
     assert reader is not None
+    if reader.broken:
+        return UNREADABLE
+    if reader.held:
+        return await _relay_held(request, response, stream, progress, reader, stall_s)
     content = response.content
     if content.total_bytes:
         stream.begins_with_body()
@@ -110,25 +123,69 @@ async def relay(
         try:
             chunk = await content.readany()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            failure = failure_of(error)
-            progress.error = "idle_timeout" if isinstance(error, TimeoutError) else failure.word
+            failure = _broke(error, progress)
             if out := reader.feed(arrived_before_the_break(content)):
                 await _write(request, out, stall_s)
             await end_broken(request, stream, failure.refusal, reader, weighed)
             return failure
         out = reader.feed(chunk) if chunk else reader.finish()
-        if not chunk:
+        if not chunk and not reader.broken:
             await stream.write_eof(out)
             return None
         if out:
             await _write(request, out, stall_s)
+        if reader.broken:
+            progress.error = UNREADABLE.word
+            await end_broken(request, stream, UNREADABLE.refusal, reader, weighed)
+            return UNREADABLE
+        if reader.cut:
+            progress.error = "cut"
+            await stream.write_eof()
+            return None
+
+
+async def _relay_held(
+    request: web.BaseRequest,
+    response: aiohttp.ClientResponse,
+    stream: PassedOn,
+    progress: Progress,
+    reader: AnswerReader,
+    stall_s: float,
+) -> Failure | None:
+    """Pass on an answer that is changed as a whole, and has another length then."""
+    try:
+        while chunk := await response.content.readany():
+            reader.feed(chunk)
+            if reader.broken:
+                return UNREADABLE
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        return _broke(error, progress)
+    out = reader.finish()
+    if reader.broken:
+        return UNREADABLE
+    if out:
+        stream.content_length = len(out)
+        stream.begins_with_body()
+    await stream.prepare(request)
+    progress.stream = stream
+    if out:
+        await _write(request, out, stall_s)
+    await stream.write_eof()
+    return None
+
+
+def _broke(error: BaseException, progress: Progress) -> Failure:
+    """The failure of an upstream that broke off in its body."""
+    failure = failure_of(error)
+    progress.error = "idle_timeout" if isinstance(error, TimeoutError) else failure.word
+    return failure
 
 
 async def end_broken(
     request: web.BaseRequest,
     stream: web.StreamResponse,
     refusal: Refusal,
-    reader: ResponseReader,
+    reader: AnswerReader,
     weighed: Weighed,
 ) -> None:
     """End an answer whose head has left: told in an event of a stream, or else cut off."""

@@ -19,11 +19,14 @@ from proxy.audit.log import AuditLog
 from proxy.facts.directory import DirectoryError
 from proxy.facts.watch import DirectorySource
 from proxy.gateway.accounts import Accounts
-from proxy.gateway.admin import Action, Admin
+from proxy.gateway.admin import Action, Admin, Call, Told, Why
+from proxy.gateway.disarmed_file import DisarmedFile
+from proxy.gateway.disarming import Disarming
 from proxy.gateway.enact import Enactor
 from proxy.gateway.exchange import Gateway
 from proxy.gateway.front import Front
 from proxy.gateway.ids import exchange_id
+from proxy.gateway.last_good import begin
 from proxy.gateway.logs import configure_logs
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.policies import Policies
@@ -85,12 +88,14 @@ class Server:
         gateway: Gateway,
         accounts: Accounts,
         policies: Policies,
+        disarming: Disarming,
         audit: AuditLog,
         metrics: Metrics,
     ) -> None:
         self.gateway = gateway
         self.accounts = accounts
         self.policies = policies
+        self.disarming = disarming
         self.address = ""
         self.admin_address = ""
         self._settings = settings
@@ -164,22 +169,29 @@ class Server:
         return answer(dialect, refusal, (), exchange_id=identity, at_ns=at_ns, head=head)
 
     def _admin(self) -> Admin:
-        async def reload() -> tuple[bool, str]:
-            return await self.accounts.reload(self.gateway.pipeline)
-
-        async def reload_policies() -> tuple[bool, str]:
-            return await self.policies.reload(self.gateway.pipeline)
-
         return Admin(
             self._settings.admin.principals,
-            {
-                "/v1/directory/reload": Action("directory.reload", "operator", reload),
-                "/v1/policies/reload": Action("policies.reload", "operator", reload_policies),
-            },
+            self._actions(),
             self._readiness,
             self._refresh_gauges,
             self._metrics,
             self._audit,
+        )
+
+    def _actions(self) -> tuple[Action, ...]:
+        async def reload(_: Call) -> Told:
+            return _told(*await self.accounts.reload(self.gateway.pipeline))
+
+        async def reload_policies(_: Call) -> Told:
+            return _told(*await self.policies.reload(self.gateway.pipeline))
+
+        rule, operator, rules = "/v1/rules/{rule}", "operator", self.disarming
+        return (
+            Action("directory.reload", "POST", "/v1/directory/reload", operator, reload),
+            Action("policies.reload", "POST", "/v1/policies/reload", operator, reload_policies),
+            Action("rules.disarm", "POST", f"{rule}/disarm", operator, rules.disarm, Why),
+            Action("rules.arm", "POST", f"{rule}/arm", operator, rules.arm, Why),
+            Action("rules.list", "GET", "/v1/rules", "viewer", rules.listed),
         )
 
     def _readiness(self) -> tuple[bool, dict[str, Json]]:
@@ -190,8 +202,9 @@ class Server:
         return ready, {
             "version": __version__,
             "draining": self._front.draining,
-            "policy": self.gateway.pipeline.policy.digest,
-            "policy_problem": self.policies.error,
+            **self.policies.readiness(time.time_ns()),
+            "disarmed": [*sorted(self.disarming.names)],
+            "disarmed_problem": self.disarming.file.unsaved,
             "accounts": len(self.accounts.directory),
             "accounts_problem": self.accounts.error,
             "places_problem": self.gateway.pipeline.places.damage,
@@ -210,6 +223,8 @@ class Server:
         metrics.directory_failed.set(self.accounts.error is not None)
         metrics.counters.set(sum(self.gateway.store.counters().values()))
         metrics.policy_failed.set(self.policies.error is not None)
+        metrics.endings.set(self.policies.exceptions_ending(time.time_ns()))
+        self.disarming.refresh()
 
 
 @asynccontextmanager
@@ -228,7 +243,10 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
             log.warning("no account directory is configured: every caller is refused")
         accounts = await Accounts.open(source)
         stack.callback(accounts.close)
-        pipeline = assemble(settings, keys, accounts.directory)
+        archive = Archive(state / "policies")
+        begun = begin(settings.policies, archive, time.time_ns())
+        disarmed = DisarmedFile.open(state / "disarmed.json", begun.policy)
+        pipeline = assemble(settings, keys, accounts.directory, begun.policy)
         audit = AuditLog.open(
             settings.audit_directory,
             segment_bytes=settings.audit.segment_bytes,
@@ -239,15 +257,22 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         stack.push_async_callback(upstreams.close)
         metrics = Metrics()
         enactor = Enactor(settings, pipeline, MemoryStore(), audit, upstreams, metrics)
-        gateway = Gateway(settings, enactor)
-        policies = Policies(settings.policies, Archive(state / "policies"), audit)
-        policies.begun_with(pipeline.policy)
-        server = Server(settings, gateway, accounts, policies, audit, metrics)
+        disarming = Disarming(disarmed, pipeline, audit, metrics)
+        stack.push_async_callback(disarmed.save)
+        gateway = Gateway(settings, enactor, disarming)
+        policies = Policies(settings.policies, archive, audit, begun, disarming.adopt)
+        policies.begin(begun)
+        server = Server(settings, gateway, accounts, policies, disarming, audit, metrics)
         stack.push_async_callback(server.close)
         await server.listen()
-        for task in (accounts.watch(pipeline), policies.watch(pipeline), server.step()):
+        watches = (accounts.watch(pipeline), policies.watch(pipeline), disarmed.keep())
+        for task in (*watches, server.step()):
             stack.push_async_callback(_ended, asyncio.create_task(task))
         yield server
+
+
+def _told(went_well: bool, said: str) -> Told:
+    return Told(200 if went_well else 409, said)
 
 
 def _spare_the_collector() -> None:

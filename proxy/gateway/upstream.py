@@ -100,13 +100,23 @@ class Upstream:
 
 
 class _Protocol(ResponseHandler):
-    """aiohttp leaves the reader of a body waiting for ever where its chunks cannot be parsed."""
+    """Mends two things of aiohttp's.
+
+    It leaves the reader of a body waiting for ever where its chunks cannot be parsed. And where
+    reading goes on after a pause, and the body ends thereby, it starts the time limit of that
+    body once more, which then strikes the next request on the connection.
+    """
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         super().set_exception(exc, *cause)
         body = self._payload
         if isinstance(exc, HttpProcessingError) and body and not body.is_eof():
             body.set_exception(aiohttp.ClientPayloadError("malformed body"))
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        super().resume_reading(resume_parser)
+        if self._payload is not None and self._payload.is_eof():
+            self._drop_timeout()
 
 
 class _Connector(aiohttp.TCPConnector):

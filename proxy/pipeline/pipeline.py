@@ -36,6 +36,7 @@ from proxy.model.sighting import ClusterIndex, Sighting
 from proxy.model.usage import Outcome
 from proxy.model.verdict import Durability, Mode, RefusalKind, RuleKind, Verdict
 from proxy.pipeline import records
+from proxy.pipeline.enactable import enactable
 from proxy.pipeline.weigh import Lookups, Weighed, gather
 from proxy.policy.candidates import CandidateIndex
 from proxy.policy.match import wildcards
@@ -86,6 +87,7 @@ class Pipeline:
     ) -> None:
         self.policy = policy
         self._candidates = CandidateIndex(policy)
+        self.disarmed: frozenset[str] = frozenset()
         self.directory = directory
         self.places = places
         self.anonymizers = anonymizers
@@ -180,15 +182,21 @@ class Pipeline:
             self.index.template_accounts,
         )
         facts = gather(arrival, surface, asked, who, tokens, lookups)
-        wanted = plan(self._candidates.of(facts), facts, arrival.at_ns, self._durability)
+        wanted = self.plan(facts, arrival.at_ns)
         return Weighed(
             arrival, surface, dialect, asked, who, facts, tokens, wanted, self.index.version
         )
 
+    def plan(self, facts: Facts, at_ns: int) -> Plan:
+        """What the policy wants for an exchange with these facts at that time."""
+        candidates = self._candidates.of(facts)
+        return plan(candidates, facts, at_ns, self._durability, self.disarmed)
+
     def decide(self, weighed: Weighed, readings: Readings) -> Decision:
         """The decision; a pure function of the weighed exchange and the readings."""
         if weighed.refusal is None:
-            return judge(self.policy, weighed.plan, readings, weighed.index)
+            said = judge(self.policy, weighed.plan, readings, weighed.index, weighed.facts)
+            return enactable(weighed.surface, said)
         outcome = RuleOutcome(
             rule=CHECKS.get(weighed.refusal.kind, "gauger.request"),
             kind=RuleKind.BUILTIN,
@@ -200,7 +208,9 @@ class Pipeline:
 
     def decision_record(self, weighed: Weighed, readings: Readings, decision: Decision) -> Record:
         """The audit entry of a decision."""
-        return records.decision_record(weighed, readings, decision, self._pseudonyms.of)
+        return records.decision_record(
+            weighed, readings, decision, self._pseudonyms.of, self.policy.reads
+        )
 
     def observe(self, weighed: Weighed, decision: Decision, position: int) -> None:
         """Show the exchange to the detector, once it has its place in the log."""

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 
 from proxy.model.decision import Decision, RuleOutcome
-from proxy.model.facts import CATALOGUE, Facts
-from proxy.model.plan import Correction, Plan, Readings
+from proxy.model.facts import CATALOGUE, NO_ANONYMIZER, Facts
+from proxy.model.plan import Correction, Lowered, Plan, Readings
 from proxy.model.record import Json, Record
 from proxy.model.usage import Outcome
-from proxy.model.verdict import RuleKind, Verdict
+from proxy.model.verdict import Mode, RuleKind, Verdict
 from proxy.pipeline.weigh import Weighed
 
 # Facts that always stand in a record, as pseudonyms where they are personal; the facts of the
@@ -18,31 +18,52 @@ WHO = (
     ("organization", "account.organization"),
     ("address", "client.address"),
 )
-# Facts that no rule can name: no decision rests on them, so that a record is enough without them.
-UNREAD = frozenset(
+# Facts that always stand in a record. Of the others only those that a rule of the set reads: a
+# decision rests on no more. The time is the record's own.
+ALWAYS = frozenset(
     {
-        "request.body_bytes",
-        "account.country",
-        "account.billing_country",
-        "account.verified",
-        "account.age_s",
+        "request.surface",
+        "request.dialect",
+        "request.model",
+        "request.stream",
+        "request.max_tokens",
+        "request.choices",
+        "request.input_tokens",
+        "account.tier",
+        "account.labels",
+        "account.honeypot",
+        "client.country",
+        "client.asn",
+        "client.anonymizer",
+        "client.ja4",
+        "fingerprint.system",
+        "fingerprint.template",
+        "fingerprint.template_accounts",
     }
 )
+# Left out unless a rule reads it.
+UNREMARKABLE = ("client.anonymizer", NO_ANONYMIZER)
 DEFAULTS: Mapping[str, object] = {
     "request.choices": 1,
     "request.stream": False,
     "account.honeypot": False,
     "account.labels": (),
-    "request.model": "",
 }
 
 Pseudonym = Callable[[str, str], str]
 
 
 def decision_record(
-    weighed: Weighed, readings: Readings, decision: Decision, pseudonym: Pseudonym
+    weighed: Weighed,
+    readings: Readings,
+    decision: Decision,
+    pseudonym: Pseudonym,
+    reads: frozenset[str],
 ) -> Record:
-    """The record of a decision: who (pseudonyms), what was known, what was read, what was said."""
+    """The record of a decision: who (pseudonyms), what was known, what was read, what was said.
+
+    `reads` names the facts that the policy set reads.
+    """
     fields: dict[str, Json] = {
         name: pseudonym(name, str(weighed.facts[fact]))
         for name, fact in WHO
@@ -53,16 +74,22 @@ def decision_record(
     fields["verdict"] = decision.verdict.word
     if decision.refusal is not None:
         fields["refusal"] = decision.refusal.kind.value
-    if decision.spoke:
-        fields["rules"] = [_outcome(outcome) for outcome in decision.spoke]
-    if decision.shadow:
-        fields["shadow"] = [_outcome(outcome) for outcome in decision.shadow]
+    _add_outcomes(fields, decision)
     if decision.by_cluster:
         fields["by_cluster"] = True
+    if decision.delay_s:
+        fields["delay_s"] = decision.delay_s
+    if decision.modifiers:
+        fields["modifiers"] = list(decision.modifiers.words())
+    if weighed.plan.lowered:
+        fields["lowered"] = [_lowered(lowered) for lowered in weighed.plan.lowered]
+    if not readings.available:
+        fields["store"] = "unavailable"
     if charges := _charges(weighed.plan, readings):
         fields["charges"] = charges
-        fields["taken"] = readings.taken
-    fields["facts"] = _facts(weighed.facts)
+        # What was taken for an exchange that is refused after all was given back at once.
+        fields["taken"] = readings.taken and decision.refusal is None
+    fields["facts"] = _facts(weighed.facts, reads)
     fields["policy"] = decision.policy
     fields["index"] = decision.index
     fields["durability"] = decision.durability.word
@@ -100,6 +127,23 @@ def completion_record(
     return Record("completion", weighed.arrival.id, at_ns, fields)
 
 
+def _add_outcomes(fields: dict[str, Json], decision: Decision) -> None:
+    """What rules said, by the mode in which they spoke."""
+    for name, outcomes in (
+        ("rules", [o for o in decision.spoke if o.mode is Mode.ENFORCE]),
+        ("warned", [o for o in decision.spoke if o.mode is Mode.WARN]),
+        ("shadow", decision.shadow),
+    ):
+        if outcomes:
+            fields[name] = [_outcome(outcome) for outcome in outcomes]
+
+
+def _lowered(lowered: Lowered) -> Json:
+    """[rule, why it is in shadow here], and the exception that says so."""
+    said: list[Json] = [lowered.rule, lowered.cause.value]
+    return [*said, lowered.exception] if lowered.exception else said
+
+
 def _outcome(outcome: RuleOutcome) -> Json:
     said: list[Json] = [outcome.rule, outcome.kind.value, outcome.verdict.word]
     # A quota's reasons stand in the charges, number by number; they are not written twice.
@@ -108,7 +152,7 @@ def _outcome(outcome: RuleOutcome) -> Json:
 
 
 def _charges(plan: Plan, readings: Readings) -> list[Json]:
-    """[rule, unit, amount, limit, window in seconds, count before, binding] for each charge."""
+    """[rule, unit, amount, limit, window in seconds, count before, mode] for each charge."""
     return [
         [
             charge.rule,
@@ -117,16 +161,20 @@ def _charges(plan: Plan, readings: Readings) -> list[Json]:
             charge.limit,
             charge.window_s,
             reading.before,
-            charge.binding,
+            charge.mode.value,
         ]
         for charge, reading in zip(plan.charges, readings.readings, strict=False)
     ]
 
 
-def _facts(facts: Facts) -> dict[str, Json]:
+def _facts(facts: Facts, reads: frozenset[str]) -> dict[str, Json]:
     written: dict[str, Json] = {}
     for name, value in facts.items():
-        if name in UNREAD or CATALOGUE[name].personal or DEFAULTS.get(name) == value:
+        if name == "time.now" or (name not in ALWAYS and name not in reads):
+            continue
+        if CATALOGUE[name].personal or DEFAULTS.get(name) == value:
+            continue
+        if name not in reads and (name, value) == UNREMARKABLE:
             continue
         if isinstance(value, str | int | float):
             written[name] = value

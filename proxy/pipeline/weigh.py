@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from proxy.facts.owners import ways_to
 from proxy.model.account import Caller
 from proxy.model.decision import Refusal
 from proxy.model.exchange import Arrival, Asked, BodyKind, Dialect, Surface
@@ -63,6 +64,7 @@ def gather(
         "request.choices": asked.choices,
         "request.input_tokens": asked.input_tokens_estimate if surface.generates else 0,
         "request.body_bytes": arrival.body_bytes,
+        "time.now": arrival.at_ns,
     }
     if asked.model is not None:
         facts["request.model"] = asked.model
@@ -99,6 +101,8 @@ def _add_account(facts: dict[str, FactValue], caller: Caller, at_ns: int) -> Non
         facts["account.billing_country"] = account.billing_country
     if account.verified is not None:
         facts["account.verified"] = account.verified
+    if account.owners and (ways := ways_to(account.owners)):
+        facts["account.owners"] = ways
     if account.created_at is not None:
         facts["account.age_s"] = int(at_ns / NS_PER_S - account.created_at)
 

@@ -7,16 +7,19 @@ from proxy.facts.pseudonyms import Pseudonyms
 from proxy.model.verdict import Durability
 from proxy.pipeline.pipeline import Pipeline
 from proxy.policy.load import load as load_policy
+from proxy.policy.rules import PolicySet
 from proxy.settings.schema import Settings
 from proxy.settings.secrets import Keys
 
 
-def assemble(settings: Settings, keys: Keys, directory: Directory) -> Pipeline:
-    """A pipeline over the settings' policies and databases.
+def assemble(
+    settings: Settings, keys: Keys, directory: Directory, policy: PolicySet | None = None
+) -> Pipeline:
+    """A pipeline over the settings' policies (or the given ones) and databases.
 
     Raises ProblemsError for policies, PlacesError for databases and lists that cannot be read.
     """
-    policy = load_policy(settings.policies)
+    policy = load_policy(settings.policies) if policy is None else policy
     anonymizers = settings.geo.anonymizers
     return Pipeline(
         policy=policy,

@@ -17,7 +17,9 @@ from proxy.settings.schema import Settings
 
 PREFIX = "GAUGER_"
 # Variables that are not settings but credentials and the like may share the prefix.
-RESERVED = frozenset({"GAUGER_CONFIG", "GAUGER_OPENAI_KEY", "GAUGER_ANTHROPIC_KEY"})
+RESERVED = frozenset(
+    {"GAUGER_CONFIG", "GAUGER_ADMIN_TOKEN", "GAUGER_OPENAI_KEY", "GAUGER_ANTHROPIC_KEY"}
+)
 # Kubernetes announces services called gauger, gauger-admin and so on in variables such as
 # GAUGER_ADMIN_SERVICE_HOST and GAUGER_PORT_8080_TCP_ADDR; settings have two underscores there.
 KUBERNETES = re.compile(

@@ -16,6 +16,7 @@ from pydantic import (
     StrictInt,
     StrictStr,
     ValidationInfo,
+    field_validator,
 )
 
 from proxy.facts.address import ForwardedHeader
@@ -116,10 +117,28 @@ class Server(Section):
     max_json_depth: Annotated[StrictInt, Field(gt=0, le=512)] = 64
     max_connections: Count = 10_000
     max_streams: Count = 5_000
+    max_delayed: Count | None = Field(
+        None, description="Exchanges delayed at once; default: a tenth of max_streams."
+    )
+    max_delays_per_s: Count = 100
     header_timeout_s: Seconds = 15.0
     body_timeout_s: Seconds = 60.0
     keepalive_s: Seconds = 75.0
     drain_s: Seconds = 30.0
+
+    @field_validator("max_delayed")
+    @classmethod
+    def _leaves_room(cls, value: int | None, info: ValidationInfo) -> int | None:
+        most = info.data.get("max_streams")
+        if value is not None and most is not None and value >= most:
+            msg = f"must be less than max_streams ({most}), or delays crowd out everybody else"
+            raise ValueError(msg)
+        return value
+
+    @property
+    def delayed_at_once(self) -> int:
+        """How many exchanges may be delayed at once."""
+        return self.max_delayed or max(1, self.max_streams // 10)
 
 
 class Principal(Section):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from proxy.model.exchange import Asked, Prompt
 from proxy.wire.bodies import (
@@ -105,16 +106,21 @@ def asked_responses(body: Responses) -> Asked:
 
 
 def asked_messages(body: Messages) -> Asked:
-    """An Anthropic message, or the counting of its tokens."""
+    """An Anthropic message, or the counting of its tokens.
+
+    Where models are named that may answer instead, nobody knows which model it is about: rules
+    over the model go by `on_missing` then, as for batches of several models.
+    """
     reading = _read_message_request(body)
-    return _asked(body, reading, max_output_tokens=body.max_tokens)
+    asked = _asked(body, reading, max_output_tokens=body.max_tokens)
+    return replace(asked, model=None) if body.may_fall_back else asked
 
 
 def asked_batch(body: Batch) -> Asked:
     """All entries as one: sums of their sizes, and their model where it is one and the same."""
     entries = [entry.params for entry in body.requests or ()]
     readings = [_read_message_request(entry) for entry in entries]
-    models = {entry.model for entry in entries}
+    models = {None if entry.may_fall_back else entry.model for entry in entries}
     total = sum(reading.size.tokens for reading in readings)
     return Asked(
         model=models.pop() if len(models) == 1 else None,

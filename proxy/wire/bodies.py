@@ -68,11 +68,20 @@ class Responses(Body):
 
 
 class Messages(Body):
-    """POST /v1/messages and /v1/messages/count_tokens."""
+    """POST /v1/messages and /v1/messages/count_tokens.
+
+    `fallbacks` names models that may answer instead.
+    """
 
     messages: list[Turn] | None = None
     system: Content = None
     max_tokens: int | None = None
+    fallbacks: Raw = NO_RAW
+
+    @property
+    def may_fall_back(self) -> bool:
+        """Whether another model than the named one may answer."""
+        return bytes(self.fallbacks) not in (b"", b"null", b"[]")
 
 
 Texts = str | list[str | int | list[int] | Part | None] | None

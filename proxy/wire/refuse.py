@@ -27,6 +27,7 @@ _OPENAI: dict[RefusalKind, _Error] = {
     RefusalKind.AUTHENTICATION: _Error(401, "invalid_request_error", "invalid_api_key"),
     RefusalKind.PERMISSION: _Error(403, "invalid_request_error", "permission_denied"),
     RefusalKind.REGION: _Error(403, "request_forbidden", "unsupported_country_region_territory"),
+    RefusalKind.STEP_UP: _Error(403, "invalid_request_error", "step_up_required"),
     RefusalKind.NOT_FOUND: _Error(404, "invalid_request_error"),
     RefusalKind.TOO_LARGE: _Error(413, "invalid_request_error", "request_too_large"),
     RefusalKind.RATE_LIMIT: _Error(429, "requests", "rate_limit_exceeded"),
@@ -40,6 +41,7 @@ _ANTHROPIC: dict[RefusalKind, _Error] = {
     RefusalKind.AUTHENTICATION: _Error(401, "authentication_error"),
     RefusalKind.PERMISSION: _Error(403, "permission_error"),
     RefusalKind.REGION: _Error(403, "permission_error"),
+    RefusalKind.STEP_UP: _Error(403, "permission_error"),
     RefusalKind.NOT_FOUND: _Error(404, "not_found_error"),
     RefusalKind.TOO_LARGE: _Error(413, "request_too_large"),
     RefusalKind.RATE_LIMIT: _Error(429, "rate_limit_error"),
@@ -170,6 +172,9 @@ def _retry_headers(refusal: Refusal, at_ns: int) -> Headers:
         left_ms = max(0, -((at_ns - refusal.retry_at_ns) // 1_000_000))
         headers.append(("Retry-After", str(seconds_until(refusal.retry_at_ns, at_ns))))
         headers.append(("retry-after-ms", str(left_ms)))
-    if refusal.should_retry is not None:
-        headers.append(("x-should-retry", "true" if refusal.should_retry else "false"))
+    should_retry = refusal.should_retry
+    if should_retry is None and refusal.kind is RefusalKind.STEP_UP:
+        should_retry = False  # only a person can do what is asked for
+    if should_retry is not None:
+        headers.append(("x-should-retry", "true" if should_retry else "false"))
     return tuple(headers)

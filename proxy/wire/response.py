@@ -10,31 +10,13 @@ stays: the SDKs' types allow for it, and no chunk is ever written anew.
 Cutting the same bytes into other chunks changes neither what is passed on nor what is read.
 """
 
-import re
-
-import msgspec
-from msgspec import Struct
-
 from proxy.model.exchange import Asked, Surface
 from proxy.model.usage import Usage
 from proxy.wire.asked import BYTES_PER_TOKEN
 from proxy.wire.inflate import InflateError, inflater
-from proxy.wire.jsontext import mend_surrogates
+from proxy.wire.reading import MAX_READ_BYTES, json_answer, may_be_usage_chunk, media_kind
 from proxy.wire.sse import EventSplitter
 from proxy.wire.stream import StreamReader, text_bytes_of
-from proxy.wire.usage import normalized
-
-MAX_READ_BYTES = 16 * 1024 * 1024
-_MAX_HELD_BYTES = 8 * 1024
-_A_CHOICE = re.compile(rb'"choices"\s*+:\s*+\[\s*+[^\]\s]')
-
-
-class _JsonAnswer(Struct):
-    usage: object = None
-
-
-_ANY_JSON = msgspec.json.Decoder(msgspec.Raw)
-_JSON_ANSWERS: msgspec.json.Decoder[_JsonAnswer] = msgspec.json.Decoder(_JsonAnswer)
 
 
 class ResponseReader:
@@ -63,6 +45,8 @@ class ResponseReader:
         "gave_up",
     )
 
+    held = cut = broken = False  # every byte goes on, whatever it says
+
     def __init__(
         self,
         surface: Surface,
@@ -73,7 +57,7 @@ class ResponseReader:
         hide_usage: bool = False,
         max_read_bytes: int = MAX_READ_BYTES,
     ) -> None:
-        kind = _media_kind(content_type, asked) if surface.generates else "opaque"
+        kind = media_kind(content_type, asked) if surface.generates else "opaque"
         self._surface = surface
         self._max_read_bytes = max_read_bytes
         self._stream = StreamReader(surface) if kind == "stream" else None
@@ -158,7 +142,7 @@ class ResponseReader:
         out: list[bytes] = []
         hidden = False
         for unit in self._splitter.feed(chunk):
-            hidden = self._read_unit(stream, unit) and _may_be_usage_chunk(unit)
+            hidden = self._read_unit(stream, unit) and may_be_usage_chunk(unit)
             if not hidden:
                 out.append(unit[self._released :])
             self._released = 0
@@ -167,7 +151,7 @@ class ResponseReader:
         if pending:
             self._swallow_lf = False
             self._bound_pending()
-        if pending and (self.gave_up or not _may_be_usage_chunk(pending)):
+        if pending and (self.gave_up or not may_be_usage_chunk(pending)):
             out.append(bytes(pending[self._released :]))
             self._released = len(pending)
         return b"".join(out)
@@ -188,7 +172,7 @@ class ResponseReader:
         """An event that the end of the stream cut off is read as SDKs read it: as an event."""
         unit = bytes(self._splitter.pending)
         self._splitter = EventSplitter()
-        hidden = bool(unit) and self._read_unit(stream, unit) and _may_be_usage_chunk(unit)
+        hidden = bool(unit) and self._read_unit(stream, unit) and may_be_usage_chunk(unit)
         held = b"" if hidden or not self._hide_usage else unit[self._released :]
         self._released = 0
         return held
@@ -204,14 +188,7 @@ class ResponseReader:
             self._json += data
 
     def _finish_json(self, answer: bytes) -> None:
-        try:
-            mended = mend_surrogates(answer)
-            _ANY_JSON.decode(mended)
-            self._usage = normalized(self._surface.dialect, _JSON_ANSWERS.decode(mended).usage)
-        except msgspec.ValidationError:
-            pass  # whole JSON, but not an object
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self._ended = False
+        self._ended, self._usage = json_answer(self._surface, answer)
 
     def _inflated(self, chunk: bytes) -> bytes:
         if self._inflater is None:
@@ -221,25 +198,3 @@ class ResponseReader:
         except InflateError:
             self.gave_up = True
             return b""
-
-
-def _media_kind(content_type: str | None, asked: Asked) -> str:
-    """How to read an answer: as a stream, as JSON, or not at all."""
-    if not content_type:
-        return "stream" if asked.stream else "json"
-    media_type = content_type.partition(";")[0].strip().lower()
-    if media_type == "text/event-stream":
-        return "stream"
-    if media_type == "application/json" or media_type.endswith("+json"):
-        return "json"
-    return "opaque"
-
-
-def _may_be_usage_chunk(event: bytes | bytearray) -> bool:
-    """Whether an event, whole or unfinished, can still be the chunk that is hidden.
-
-    Once False for the beginning of an event, it is False for the whole event.
-    """
-    if len(event) > _MAX_HELD_BYTES or event.startswith(b":"):
-        return False
-    return _A_CHOICE.search(event) is None

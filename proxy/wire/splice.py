@@ -20,12 +20,11 @@ def ask_for_stream_usage(body: bytes) -> bytes:
     return _replace(body, options, _including_usage(body[options.start : options.end]))
 
 
-def set_max_tokens(body: bytes, field: str, n: int) -> bytes:
-    """The body with its top-level `field` (`max_tokens`, `max_output_tokens` …) set to `n`."""
-    value = str(n).encode("ascii")
-    present = _find(body, field)
+def set_member(body: bytes, name: str, value: bytes) -> bytes:
+    """The body with its top-level member `name` (ASCII) set to the JSON text `value`."""
+    present = _find(body, name)
     if present is None:
-        return _insert(body, b'"' + field.encode("ascii") + b'":' + value)
+        return _insert(body, b'"' + name.encode("ascii") + b'":' + value)
     return _replace(body, present, value)
 
 

@@ -8,6 +8,8 @@ line end in front of an event. How the bytes were chunked never changes what is 
 
 import re
 
+import msgspec
+
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _BOM = b"\xef\xbb\xbf"
@@ -81,3 +83,28 @@ def event_data(unit: bytes) -> bytes:
         if name == b"data":
             lines.append(value.removeprefix(b" "))
     return lines[0] if len(lines) == 1 else b"\n".join(lines)
+
+
+def with_data(unit: bytes, data: bytes) -> bytes:
+    """The unit with the JSON text `data`, on one line, in place of its own; the rest stays."""
+    out: list[bytes] = []
+    written = False
+    for line in _LINES.findall(unit):
+        if _DATA.match(line) is None:
+            out.append(line)
+        elif not written:
+            bom = _BOM if line.startswith(_BOM) else b""
+            end = line[len(line.rstrip(b"\r\n")) :]
+            out.append(bom + b"data: " + data.replace(b"\n", b" ") + end)
+            written = True
+    return b"".join(out)
+
+
+def written(value: object, name: str | None = None) -> bytes:
+    """An event of our own, with JSON data."""
+    head = b"" if name is None else b"event: " + name.encode() + b"\n"
+    return head + b"data: " + msgspec.json.encode(value) + b"\n\n"
+
+
+_LINES = re.compile(rb"[^\r\n]*+(?:\r\n|\n|\r)|[^\r\n]++")
+_DATA = re.compile(rb"(?:\xef\xbb\xbf)?data(?=[:\r\n]|$)")

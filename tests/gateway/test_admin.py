@@ -4,6 +4,8 @@ import hashlib
 
 import pytest
 
+from proxy.gateway import admin
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -15,9 +17,12 @@ def principal(name, role):
 PRINCIPALS = {"principals": [principal("vera", "viewer"), principal("otto", "operator")]}
 
 
-def acting(*fields, method="POST", path="/v1/directory/reload"):
-    lines = (f"{method} {path} HTTP/1.1", "Host: a", "Content-Length: 0", *fields)
-    return "\r\n".join(lines).encode() + b"\r\n\r\n"
+def acting(*fields, method="POST", path="/v1/directory/reload", body=b""):
+    lines = (f"{method} {path} HTTP/1.1", "Host: a", f"Content-Length: {len(body)}", *fields)
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+OTTO, VERA = "Authorization: Bearer otto-token", "Authorization: Bearer vera-token"
 
 
 @pytest.mark.parametrize(
@@ -46,6 +51,37 @@ async def test_actions_need_a_principals_token_and_are_recorded_by_name(
     assert {record["action"] for record in records} == {"directory.reload"}
 
 
+async def test_an_action_without_a_body_takes_none_but_an_empty_one(open_gate):
+    gate = await open_gate(admin=PRINCIPALS)
+    assert (await gate.ask(acting(OTTO, body=b"{}"), admin=True)).status == 200
+    refused = await gate.ask(acting(OTTO, body=b'{"force": true}'), admin=True)
+    assert refused.status == 400
+    assert refused.json()["result"] == (
+        "write {} as the body (Object contains unknown field `force`)"
+    )
+    results = [entry.fields["result"] for entry in await gate.records("admin")]
+    assert results == ["accepted", "600 accounts", refused.json()["result"]]
+
+
+async def test_a_body_that_is_too_long_or_never_comes_is_refused_and_recorded(
+    open_gate, monkeypatch
+):
+    monkeypatch.setattr(admin, "BODY_TIMEOUT_S", 0.05)
+    gate = await open_gate(admin=PRINCIPALS)
+    long = await gate.ask(acting(OTTO, body=b" " * (admin.MAX_BODY_BYTES + 1)), admin=True)
+    assert (long.status, long.json()) == (413, {"result": "the body is longer than 65536 bytes"})
+    slow = await gate.ask(acting(OTTO, body=b"{}")[:-2], admin=True)
+    assert (slow.status, slow.json()["result"]) == (408, "the body did not arrive within 0.05 s")
+    assert len(await gate.records("admin")) == 2
+
+
+async def test_a_token_in_bytes_that_are_no_text_is_an_unknown_token(open_gate):
+    gate = await open_gate(admin=PRINCIPALS)
+    request = acting("Authorization: Bearer x").replace(b"Bearer x", b"Bearer \xff")
+    got = await gate.ask(request, admin=True)
+    assert (got.status, got.json()) == (401, {"result": "unknown token"})
+
+
 async def test_without_principals_nobody_acts(gate):
     got = await gate.ask(acting("Authorization: Bearer otto-token"), admin=True)
     assert got.status == 401
@@ -56,6 +92,8 @@ async def test_without_principals_nobody_acts(gate):
     [
         ("GET", "/v1/directory/reload", 405),
         ("POST", "/healthz", 405),
+        ("POST", "/v1/rules", 405),
+        ("GET", "/v1/rules/two-requests/disarm", 405),
         ("GET", "/v1/models", 404),
         ("POST", "/v1/chat/completions", 404),
     ],

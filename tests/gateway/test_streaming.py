@@ -1,5 +1,6 @@
 """Streams: every piece goes on when it comes, and only the hidden usage is left out."""
 
+import asyncio
 import json
 
 import pytest
@@ -48,7 +49,7 @@ def streaming(*chunks, fields=()):
 async def told_by_turns(gate, upstream, request, events):
     """Each event is written only once the client holds the one before."""
     client = await gate.connect()
-    got = []
+    got, told = [], asyncio.Event()
 
     async def answer(call):
         await call.stream()
@@ -58,10 +59,12 @@ async def told_by_turns(gate, upstream, request, events):
             got.append(await client.chunk())
         await call.chunk(b"")
         got.append(await client.chunk())
+        told.set()
 
     upstream.answer = answer
     await client.send(request)
     await upstream.until(1)
+    await asyncio.wait_for(told.wait(), 10)
     await gate.idle()
     assert got[0].status == 200
     assert got[-1] == b""

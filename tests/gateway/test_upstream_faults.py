@@ -6,6 +6,12 @@ import socket
 from contextlib import contextmanager
 
 import pytest
+from multidict import CIMultiDict
+
+from proxy.gateway.upstream import Failure
+from proxy.gateway.upstream import Upstream as UpstreamApi
+from proxy.model.exchange import Dialect
+from proxy.settings.schema import Upstream as UpstreamSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -285,6 +291,28 @@ async def test_the_idle_time_counts_from_the_headers(hasty, upstream):
     got = await hasty.ask(hasty.post(CHAT_STREAM))
     assert got.body.startswith(b'data: {"error":')
     assert (await hasty.last("completion"))["error"] == "idle_timeout"
+
+
+async def test_the_idle_time_of_an_answer_that_is_over_does_not_reach_the_next_one(upstream):
+    """The end of a large answer comes while its beginning still waits here to be read."""
+
+    async def answer(call):
+        await call.reply(b"x" * 180_000)
+
+    upstream.answer = answer
+    settings = UpstreamSettings(url=upstream.url, idle_timeout_s=0.2)
+    api = UpstreamApi(settings, Dialect.OPENAI, None)
+    try:
+        for _ in range(2):
+            response = await api.send("GET", "/v1/models", CIMultiDict(), None)
+            assert not isinstance(response, Failure)
+            await asyncio.sleep(0.05)  # for all of it to arrive
+            while await response.content.readany():
+                pass
+            await asyncio.sleep(0.3)  # longer than the idle time
+    finally:
+        await api.close()
+    assert upstream.connections == 1
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -9,9 +9,6 @@ from proxy.model.facts import CATALOGUE, FactType
 from proxy.model.sighting import Sighting
 from proxy.model.usage import Outcome, Usage
 from proxy.model.verdict import RefusalKind, Verdict
-from proxy.pipeline.records import UNREAD
-from proxy.policy.load import SUBJECTS, compile_texts
-from proxy.policy.schema import MatchSpec
 
 S = 1_000_000_000
 NOON_NS = 1_776_816_000 * S
@@ -226,7 +223,7 @@ def test_the_record_of_a_refused_caller_holds_no_raw_address_either(desk):
 def test_records_say_what_was_read_and_what_was_charged(desk):
     decision, completion = map(json.loads, records_of(desk()))
     assert decision["verdict"] == "allow"
-    assert decision["charges"][0] == ["per-minute", "requests", 1, 3, 60, 0, True]
+    assert decision["charges"][0] == ["per-minute", "requests", 1, 3, 60, 0, "enforce"]
     assert decision["taken"] is True
     assert decision["facts"]["request.model"] == "m-small"
     assert completion["usage"]["output"] == 5
@@ -270,6 +267,7 @@ def test_every_fact_is_in_the_catalogue_and_of_its_type(desk):
         FactType.BOOL: bool,
         FactType.STRINGS: tuple,
         FactType.COUNTS: dict,
+        FactType.TIME: int,
     }
     table = desk()
     table.send(
@@ -283,16 +281,21 @@ def test_every_fact_is_in_the_catalogue_and_of_its_type(desk):
         assert type(value) is kinds[CATALOGUE[name].type], name
 
 
-def test_a_record_leaves_out_only_facts_that_no_rule_can_name(desk):
-    values = {"dialects": ["openai"], "surfaces": ["messages"]}
-    match = {name: values.get(name, ["x"]) for name in MatchSpec.model_fields}
-    rule = {"id": "r", "match": match, "mode": "shadow", "deny_countries": ["CU"]}
-    policy = compile_texts([("p.yaml", json.dumps({"geography": [rule]}).encode())])
-    named = {condition.fact for condition in policy.geography[0].match.conditions}
-    assert len(named) == len(match)
-    read = {"client.country", "fingerprint.template_accounts", *named, *SUBJECTS.values()}
-    amounts = {"request.input_tokens", "request.max_tokens", "request.choices"}
-    assert UNREAD.isdisjoint(read | amounts)
+def test_a_record_holds_every_fact_that_a_rule_of_the_set_reads(desk):
+    reading = """
+access:
+  - {id: big, mode: shadow, match: request.body_bytes > 10, then: deny}
+"""
+
+    def recorded(*policy: str):
+        table = desk(*policy)
+        decision = table.send()
+        record = table.pipeline.decision_record(table.weighed, table.readings, decision)
+        return record.fields["facts"], table.weighed.facts
+
+    facts, known = recorded(reading)
+    assert facts["request.body_bytes"] == known["request.body_bytes"]
+    assert "request.body_bytes" not in recorded()[0]
 
 
 def test_a_throttle_by_quota_stands_in_the_charges_and_not_twice(desk):
@@ -301,7 +304,7 @@ def test_a_throttle_by_quota_stands_in_the_charges_and_not_twice(desk):
         decision = table.send()
     record = table.pipeline.decision_record(table.weighed, table.readings, decision)
     assert record.fields["rules"] == [["per-minute", "quota", "throttle"]]
-    assert record.fields["charges"][0] == ["per-minute", "requests", 1, 3, 60, 3, True]
+    assert record.fields["charges"][0] == ["per-minute", "requests", 1, 3, 60, 3, "enforce"]
     assert record.fields["taken"] is False
 
 
@@ -364,7 +367,7 @@ def test_records_say_why_a_rule_refused_and_which_charges_bind(desk):
     assert record.fields["rules"] == [
         ["embargo", "geography", "deny", "client.country is not known; on_missing: apply"]
     ]
-    assert record.fields["charges"] == [["watched", "requests", 1, 5, 60, 0, False]]
+    assert record.fields["charges"] == [["watched", "requests", 1, 5, 60, 0, "shadow"]]
     assert record.fields["taken"] is False
 
 

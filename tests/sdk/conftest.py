@@ -24,6 +24,7 @@ from proxy.demo.world import write_countries
 
 UPSTREAM_KEY = "the-upstream-credential"
 TIERS = ("free", "counted", "spent", "tokens", "herd")
+CHANGED = ("unverified", "told", "trimmed", "rerouted", "clamped", "cut")  # by access rules
 EACH = 300
 PATIENCE_S = 3.0  # long enough for a busy machine, short enough to wait for
 AT_HOME = "198.51.100.1"  # DE in the database of the demo
@@ -60,6 +61,33 @@ fingerprints:
     match: {tiers: [herd]}
     mode: enforce
     template: {accounts: 3, within: 1h}
+access:
+  - id: verify-first
+    match: {tiers: [unverified]}
+    mode: enforce
+    then: step_up
+    message: Verify your organization first.
+  - id: soon-closed
+    match: {tiers: [told]}
+    mode: warn
+    then: deny
+    message: This tier closes in May.
+  - id: trimmed
+    match: {tiers: [trimmed]}
+    mode: enforce
+    modify: {strip: [logprobs, reasoning]}
+  - id: rerouted
+    match: {tiers: [rerouted], models: [m-large]}
+    mode: enforce
+    modify: {reroute: words-7}
+  - id: clamped
+    match: {tiers: [clamped]}
+    mode: enforce
+    modify: {max_tokens: 20}
+  - id: cut
+    match: {tiers: [cut]}
+    mode: enforce
+    modify: {cut_after: 30}
 """
 
 
@@ -90,7 +118,7 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
                 url=f"http://{listen}",
                 emulator=emulator,
                 audit=directory / "state" / "audit",
-                unused={tier: iter(_keys(tier)) for tier in TIERS},
+                unused={tier: iter(_keys(tier)) for tier in TIERS + CHANGED},
             )
 
 
@@ -177,7 +205,7 @@ def _write(directory: Path, listen: str, admin: str, upstream: str) -> None:
             }
         )
         for tier, key in itertools.chain.from_iterable(
-            ((tier, key) for key in _keys(tier)) for tier in TIERS
+            ((tier, key) for key in _keys(tier)) for tier in TIERS + CHANGED
         )
     )
     (directory / "accounts.jsonl").write_text("\n".join(lines) + "\n")

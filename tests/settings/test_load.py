@@ -62,7 +62,7 @@ def test_faults_of_file_and_environment_are_told_at_once(written):
         'environment variable GAUGER_BLAH: unknown key "blah" (known here: account_header, '
         "accounts, admin, audit, detector, forwarded_header, geo, ja4_header, open_paths, "
         "policies, secrets, server, state_dir, trusted_peers, upstreams)",
-        "gauger.yaml:3:18: server.listen: input should be a valid string, found the number 8080",
+        "gauger.yaml:3:18: server.listen: write a text, found the number 8080 (put it in quotes)",
         'gauger.yaml:3:24: unknown key "max_bodi_bytes" (did you mean "max_body_bytes"?)',
     }
 
@@ -83,9 +83,9 @@ def test_faults_of_file_and_environment_are_told_at_once(written):
         (LEAST + "secrets: {fingerprint_key: abc}\n", "at least 16 random bytes in hex"),
         (
             LEAST + "admin: {principals: [{name: a, role: root, token_sha256: x}]}\n",
-            "input should be 'viewer' or 'operator'",
+            "write viewer or operator",
         ),
-        (LEAST + "server: {drain_s: 0}\n", "greater than 0"),
+        (LEAST + "server: {drain_s: 0}\n", "write a number above 0"),
         ("policies: [", "not valid YAML"),
     ],
 )
@@ -242,3 +242,14 @@ def test_keys_that_cannot_be_written_are_told(written):
     settings = load(written(LEAST), {})
     with pytest.raises(ProblemsError, match="cannot be written"):
         ensured(settings)
+
+
+def test_delays_take_a_tenth_of_what_is_served_at_once_and_never_all_of_it(written):
+    few = load(written(LEAST + "server: {max_streams: 50}\n"), {})
+    assert few.server.delayed_at_once == 5
+    chosen = load(written(LEAST + "server: {max_streams: 50, max_delayed: 49}\n"), {})
+    assert chosen.server.delayed_at_once == 49
+    (fault,) = faults(written(LEAST + "server: {max_streams: 50, max_delayed: 50}\n"))
+    assert fault == (
+        "gauger.yaml:3:40: must be less than max_streams (50), or delays crowd out everybody else"
+    )

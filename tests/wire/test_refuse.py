@@ -85,6 +85,13 @@ def raised_by_anthropic(got):
             "unsupported_country_region_territory",
             openai.PermissionDeniedError,
         ),
+        (
+            RefusalKind.STEP_UP,
+            403,
+            "invalid_request_error",
+            "step_up_required",
+            openai.PermissionDeniedError,
+        ),
         (RefusalKind.NOT_FOUND, 404, "invalid_request_error", None, openai.NotFoundError),
         (
             RefusalKind.TOO_LARGE,
@@ -117,6 +124,7 @@ def test_the_openai_sdk_raises_the_class_of_each_refusal(kind, status, type_, co
         (RefusalKind.AUTHENTICATION, 401, "authentication_error", anthropic.AuthenticationError),
         (RefusalKind.PERMISSION, 403, "permission_error", anthropic.PermissionDeniedError),
         (RefusalKind.REGION, 403, "permission_error", anthropic.PermissionDeniedError),
+        (RefusalKind.STEP_UP, 403, "permission_error", anthropic.PermissionDeniedError),
         (RefusalKind.NOT_FOUND, 404, "not_found_error", anthropic.NotFoundError),
         (RefusalKind.TOO_LARGE, 413, "request_too_large", anthropic.RequestTooLargeError),
         (RefusalKind.RATE_LIMIT, 429, "rate_limit_error", anthropic.RateLimitError),
@@ -298,3 +306,9 @@ def test_an_error_inside_a_broken_event_ends_that_event_first():
     plain = stream_error(Dialect.OPENAI, UPSTREAM_GONE, exchange_id=ID)
     broken = stream_error(Dialect.OPENAI, UPSTREAM_GONE, exchange_id=ID, mid_event=True)
     assert broken == b"\n\n" + plain
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_only_a_person_can_step_up_so_that_no_sdk_tries_again(dialect):
+    headers = dict(refuse(dialect, Refusal(RefusalKind.STEP_UP, "Verify first.")).headers)
+    assert headers["x-should-retry"] == "false"

@@ -145,6 +145,17 @@ def test_best_of_counts_as_choices_of_a_completion(ask):
     assert ask("/v1/completions", {"prompt": "x", "n": 2, "best_of": 5}).choices == 5
 
 
+@pytest.mark.parametrize(
+    ("fallbacks", "model"),
+    [(None, "m"), ([], "m"), ([{"model": "m-large"}], None), (["m-large"], None)],
+)
+def test_of_a_message_that_another_model_may_answer_nobody_knows_the_model(ask, fallbacks, model):
+    body = {"model": "m", "max_tokens": 5, "messages": [], "fallbacks": fallbacks}
+    assert ask("/v1/messages", body).model == model
+    batch = {"requests": [{"custom_id": "c", "params": body}]}
+    assert ask("/v1/messages/batches", batch).model == model
+
+
 def test_a_batch_is_the_sum_of_its_entries_and_has_a_model_where_they_agree(ask):
     def batch(*models):
         entry = {"max_tokens": 10, "messages": [user("word")]}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.wire.splice import ask_for_stream_usage, set_max_tokens
+from proxy.wire.splice import ask_for_stream_usage, set_member
 
 NAMES = st.one_of(
     st.sampled_from(["stream_options", "max_tokens", "stream", "model", 'a"b', "é", "\\", ""]),
@@ -56,8 +56,8 @@ def test_asking_for_usage_changes_that_member_and_no_other_byte(body):
 
 @settings(max_examples=100, deadline=None)
 @given(BODIES, st.integers(0, 10**9))
-def test_setting_max_tokens_changes_that_member_and_no_other_byte(body, n):
-    changed = set_max_tokens(body, "max_tokens", n)
+def test_setting_a_member_changes_that_member_and_no_other_byte(body, n):
+    changed = set_member(body, "max_tokens", b"%d" % n)
     assert json.loads(changed) == json.loads(body) | {"max_tokens": n}
     assert is_one_splice(body, changed)
 
@@ -104,10 +104,10 @@ def test_a_body_that_asks_already_stays_as_it_is():
 
 def test_a_lone_surrogate_elsewhere_stays_as_the_client_wrote_it():
     body = rb'{"messages":[{"content":"\ud800 \uDFFF"}],"max_tokens":5}'
-    assert set_max_tokens(body, "max_tokens", 7) == body.replace(b":5}", b":7}")
+    assert set_member(body, "max_tokens", b"7") == body.replace(b":5}", b":7}")
 
 
 def test_white_space_and_odd_numbers_stay():
     body = b'\n{\t"temperature" : 1E0 ,\r\n"max_tokens"  :  4096  , "seed": 1.50}\n'
     wanted = b'\n{\t"temperature" : 1E0 ,\r\n"max_tokens"  :  12  , "seed": 1.50}\n'
-    assert set_max_tokens(body, "max_tokens", 12) == wanted
+    assert set_member(body, "max_tokens", b"12") == wanted

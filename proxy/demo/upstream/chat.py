@@ -6,6 +6,7 @@ choices, carries the usage before `[DONE]`; without it no chunk has the member a
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from proxy.demo.upstream.generation import Choice, Generation, generate
@@ -18,6 +19,12 @@ from proxy.demo.upstream.reply import (
     positive,
     required,
 )
+from proxy.demo.upstream.told import (
+    chat_logprobs,
+    completion_logprobs,
+    tells_logprobs,
+    thoughts,
+)
 
 DONE = b"data: [DONE]\n\n"
 _PIECE = 8  # characters of tool arguments in one chunk
@@ -29,13 +36,17 @@ def chat(body: dict[str, Any]) -> Reply:
     required(body, "messages", list)
     limit = positive(body, "max_completion_tokens", "max_tokens")
     made = generate(body, limit, positive(body, "n") or 1)
+    alternatives = int(body.get("top_logprobs") or 0) if tells_logprobs(body) else None
+    thought = thoughts(body, made)
     if body.get("stream"):
-        return _stream(body, model, made, "chat.completion.chunk", _chat_deltas)
+        deltas = partial(_chat_deltas, thought=thought, alternatives=alternatives)
+        return _stream(body, model, made, "chat.completion.chunk", deltas)
+    told = {"reasoning_content": thought} if thought else {}
     choices = [
         {
             "index": index,
-            "message": _message(choice),
-            "logprobs": None,
+            "message": _message(choice) | told,
+            "logprobs": _logprobs(choice.words, alternatives),
             "finish_reason": _finish(choice),
         }
         for index, choice in enumerate(made.choices)
@@ -53,8 +64,14 @@ def completions(body: dict[str, Any]) -> Reply:
     made = generate(body | {"tools": []}, limit, prompts * (positive(body, "n") or 1))
     if body.get("stream"):
         return _stream(body, model, made, "text_completion", _text_deltas)
+    tells = tells_logprobs(body)
     choices = [
-        {"index": index, "text": choice.text, "logprobs": None, "finish_reason": _finish(choice)}
+        {
+            "index": index,
+            "text": choice.text,
+            "logprobs": completion_logprobs(choice) if tells else None,
+            "finish_reason": _finish(choice),
+        }
         for index, choice in enumerate(made.choices)
     ]
     return json_reply(_envelope(made, model, "text_completion", choices))
@@ -122,17 +139,28 @@ def _stream(body: dict[str, Any], model: str, made: Generation, kind: str, delta
     return Reply(events=(*events, DONE), content_type=EVENT_STREAM)
 
 
-def _chat_deltas(made: Generation) -> Iterator[dict[str, Any]]:
+def _logprobs(words: tuple[str, ...], alternatives: int | None) -> dict[str, Any] | None:
+    return None if alternatives is None else chat_logprobs(words, alternatives)
+
+
+def _chat_deltas(
+    made: Generation, *, thought: str, alternatives: int | None
+) -> Iterator[dict[str, Any]]:
     """Choices interleaved, as several choices stream in parallel."""
     count = range(len(made.choices))
     for index in count:
         yield _delta(index, {"role": "assistant", "content": "", "refusal": None})
+        for piece in pieces(thought):
+            yield _delta(index, {"reasoning_content": piece})
     for index in count:
         yield from _tool_deltas(index, made.choices[index])
     for at in range(max(len(choice.words) for choice in made.choices)):
         for index in count:
             if at < len(made.choices[index].words):
-                yield _delta(index, {"content": made.choices[index].words[at]})
+                word = made.choices[index].words[at]
+                yield _delta(index, {"content": word}) | {
+                    "logprobs": _logprobs((word,), alternatives)
+                }
     for index in count:
         yield _delta(index, {}, _finish(made.choices[index]))
 

@@ -1,8 +1,8 @@
 """Behaviours that a request asks for by the name of its model.
 
 The names in `BEHAVIOURS` work on the surfaces that generate (chat completions, completions,
-responses, messages), streamed or not. `words-N` and names with `reason` or `cached` are told in
-`generation`.
+responses, messages), streamed or not. `words-N`, names with `reason` or `cached` are told of in
+`generation`, `telling` and `reason-aloud` in `told`.
 """
 
 from dataclasses import dataclass

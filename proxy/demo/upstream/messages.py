@@ -21,6 +21,7 @@ from proxy.demo.upstream.reply import (
     positive,
     required,
 )
+from proxy.demo.upstream.told import ENCRYPTED, THOUGHT
 
 
 def messages(body: dict[str, Any]) -> Reply:
@@ -52,7 +53,7 @@ def message(model: str, made: Generation) -> dict[str, Any]:
     """The whole message."""
     choice = made.choices[0]
     whole = _start(model, made) | {
-        "content": _blocks(choice, made),
+        "content": _blocks(model, choice, made),
         "stop_reason": _stop_reason(choice),
     }
     return whole if model == "no-usage" else whole | {"usage": usage(made, made.output_tokens)}
@@ -91,10 +92,12 @@ def _start(model: str, made: Generation) -> dict[str, Any]:
     }
 
 
-def _blocks(choice: Choice, made: Generation) -> list[dict[str, Any]]:
+def _blocks(model: str, choice: Choice, made: Generation) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
+    if "reason-aloud" in model:
+        blocks.append({"type": "redacted_thinking", "data": ENCRYPTED})
     if made.reasoning_tokens:
-        blocks.append({"type": "thinking", "thinking": "hm " * made.reasoning_tokens} | _SIGNED)
+        blocks.append({"type": "thinking", "thinking": THOUGHT * made.reasoning_tokens} | _SIGNED)
     if choice.tool:
         arguments = msgspec.json.decode(choice.tool.arguments)
         call = {"id": f"toolu_{made.id}", "name": choice.tool.name, "input": arguments}
@@ -114,7 +117,7 @@ def _stop_reason(choice: Choice) -> str:
 def _events(model: str, made: Generation) -> Iterator[dict[str, Any]]:
     choice = made.choices[0]
     yield {"type": "message_start", "message": _start(model, made)}
-    for index, block in enumerate(_blocks(choice, made)):
+    for index, block in enumerate(_blocks(model, choice, made)):
         empty, deltas = _block_parts(block, choice)
         yield {"type": "content_block_start", "index": index, "content_block": empty}
         if index == 0:
@@ -137,6 +140,8 @@ def _block_parts(
             thought = {"type": "thinking_delta", "thinking": block["thinking"]}
             signed = {"type": "signature_delta", "signature": block["signature"]}
             return block | {"thinking": "", "signature": ""}, [thought, signed]
+        case "redacted_thinking":
+            return block, []
         case "tool_use":
             arguments = choice.tool.arguments if choice.tool else "{}"
             parts = pieces(arguments)

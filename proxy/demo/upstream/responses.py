@@ -17,6 +17,12 @@ from proxy.demo.upstream.reply import (
     positive,
     required,
 )
+from proxy.demo.upstream.told import (
+    reasoning_item,
+    tells_logprobs,
+    thoughts,
+    token_logprobs,
+)
 
 
 def responses(body: dict[str, Any]) -> Reply:
@@ -38,7 +44,7 @@ def finished(body: dict[str, Any], made: Generation) -> dict[str, Any]:
     whole = _object(body, made) | {
         "status": "incomplete" if choice.cut else "completed",
         "incomplete_details": {"reason": "max_output_tokens"} if choice.cut else None,
-        "output": [_item(made, choice, "completed")],
+        "output": [*_thought(body, made), _item(made, choice, "completed", _tokens(body, choice))],
     }
     return whole if body["model"] == "no-usage" else whole | {"usage": usage(made)}
 
@@ -82,7 +88,19 @@ def _object(body: dict[str, Any], made: Generation) -> dict[str, Any]:
     }
 
 
-def _item(made: Generation, choice: Choice, status: str) -> dict[str, Any]:
+def _thought(body: dict[str, Any], made: Generation) -> list[dict[str, Any]]:
+    text = thoughts(body, made)
+    return [reasoning_item(f"rs_{made.id}", text)] if text else []
+
+
+def _tokens(body: dict[str, Any], choice: Choice) -> list[dict[str, Any]]:
+    """Log probabilities of all words; none where they are not told."""
+    return token_logprobs(choice.words, 1) if tells_logprobs(body) else []
+
+
+def _item(
+    made: Generation, choice: Choice, status: str, tokens: list[dict[str, Any]]
+) -> dict[str, Any]:
     if choice.tool:
         return {
             "id": f"fc_{made.id}",
@@ -97,12 +115,12 @@ def _item(made: Generation, choice: Choice, status: str) -> dict[str, Any]:
         "type": "message",
         "status": status,
         "role": "assistant",
-        "content": [_part(choice.text)] if status == "completed" else [],
+        "content": [_part(choice.text, tokens)] if status == "completed" else [],
     }
 
 
-def _part(text: str) -> dict[str, Any]:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+def _part(text: str, tokens: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": tokens}
 
 
 def _events(body: dict[str, Any], made: Generation) -> Iterator[dict[str, Any]]:
@@ -110,25 +128,47 @@ def _events(body: dict[str, Any], made: Generation) -> Iterator[dict[str, Any]]:
     begun, done = _object(body, made), finished(body, made)
     yield {"type": "response.created", "response": begun}
     yield {"type": "response.in_progress", "response": begun}
-    started, ended = _item(made, choice, "in_progress"), _item(made, choice, "completed")
-    yield {"type": "response.output_item.added", "output_index": 0, "item": started}
-    inner = _tool_events if choice.tool else _text_events
-    yield from inner(started["id"], choice)
-    yield {"type": "response.output_item.done", "output_index": 0, "item": ended}
+    at = 0
+    for thought in _thought(body, made):
+        yield from _thought_events(thought)
+        at = 1
+    started, ended = _item(made, choice, "in_progress", []), done["output"][-1]
+    yield {"type": "response.output_item.added", "output_index": at, "item": started}
+    if choice.tool:
+        yield from _tool_events(started["id"], at, choice)
+    else:
+        yield from _text_events(started["id"], at, choice, _tokens(body, choice))
+    yield {"type": "response.output_item.done", "output_index": at, "item": ended}
     yield {"type": f"response.{done['status']}", "response": done}
 
 
-def _text_events(item: str, choice: Choice) -> Iterator[dict[str, Any]]:
-    place = {"item_id": item, "output_index": 0, "content_index": 0}
-    yield {"type": "response.content_part.added", **place, "part": _part("")}
-    for word in choice.words:
-        yield {"type": "response.output_text.delta", **place, "delta": word, "logprobs": []}
-    yield {"type": "response.output_text.done", **place, "text": choice.text, "logprobs": []}
-    yield {"type": "response.content_part.done", **place, "part": _part(choice.text)}
+def _thought_events(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    place = {"item_id": item["id"], "output_index": 0, "summary_index": 0}
+    part, kind = item["summary"][0], "response.reasoning_summary"
+    begun = reasoning_item(item["id"], "")
+    yield {"type": "response.output_item.added", "output_index": 0, "item": begun}
+    yield {"type": f"{kind}_part.added", **place, "part": part | {"text": ""}}
+    for piece in pieces(part["text"]):
+        yield {"type": f"{kind}_text.delta", **place, "delta": piece}
+    yield {"type": f"{kind}_text.done", **place, "text": part["text"]}
+    yield {"type": f"{kind}_part.done", **place, "part": part}
+    yield {"type": "response.output_item.done", "output_index": 0, "item": item}
 
 
-def _tool_events(item: str, choice: Choice) -> Iterator[dict[str, Any]]:
-    place = {"item_id": item, "output_index": 0}
+def _text_events(
+    item: str, at: int, choice: Choice, tokens: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    place = {"item_id": item, "output_index": at, "content_index": 0}
+    yield {"type": "response.content_part.added", **place, "part": _part("", [])}
+    for number, word in enumerate(choice.words):
+        told = {"delta": word, "logprobs": tokens[number : number + 1]}
+        yield {"type": "response.output_text.delta", **place, **told}
+    yield {"type": "response.output_text.done", **place, "text": choice.text, "logprobs": tokens}
+    yield {"type": "response.content_part.done", **place, "part": _part(choice.text, tokens)}
+
+
+def _tool_events(item: str, at: int, choice: Choice) -> Iterator[dict[str, Any]]:
+    place = {"item_id": item, "output_index": at}
     assert choice.tool is not None
     kind = "response.function_call_arguments"
     for piece in pieces(choice.tool.arguments):

@@ -1,0 +1,79 @@
+"""What goes upstream: the request as it came, or as the decision changes it."""
+
+from dataclasses import dataclass
+
+from multidict import CIMultiDict
+
+from proxy.gateway.body import Body
+from proxy.gateway.headers import credential_header, upstream_headers
+from proxy.gateway.upstream import Upstream
+from proxy.model.decision import Modifiers, Refusal
+from proxy.model.exchange import Asked, BadRequest
+from proxy.model.verdict import RefusalKind
+from proxy.pipeline.weigh import Weighed
+from proxy.wire.altered import UNALTERED, Alteration
+from proxy.wire.modify import modified
+from proxy.wire.splice import ask_for_stream_usage
+
+NOTHING_ASKED = Asked()
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request to be sent.
+
+    `content` is a body that was read; it is None where there is none, or where it is streamed
+    through. `rewritten` says that it is not as it came, `plain` that the answer must come
+    uncompressed and whole, because it may have to be changed.
+    """
+
+    content: bytes | None
+    rewritten: bool
+    plain: bool
+
+    def headers(
+        self, weighed: Weighed, upstream: Upstream, own: frozenset[str]
+    ) -> "CIMultiDict[str]":
+        """The header fields, without the length."""
+        secret = upstream.secret
+        return upstream_headers(
+            weighed.arrival.headers,
+            own=own,
+            credential=credential_header(upstream.dialect, secret) if secret else None,
+            plain=self.plain,
+            rewritten=self.rewritten,
+        )
+
+
+def outgoing(weighed: Weighed, body: Body | None, modifiers: Modifiers) -> Outgoing | Refusal:
+    """The request to be sent, or why it cannot be changed as it must be."""
+    surface, asked = weighed.surface, weighed.asked or NOTHING_ASKED
+    assert surface is not None
+    hide_usage = asks_for_usage(weighed)
+    alteration = alteration_of(modifiers)
+    alters = bool(alteration and alteration.of(surface, streamed=True))
+    if body is None:
+        return Outgoing(None, rewritten=False, plain=alters)
+    text = modified(surface, weighed.arrival.path, body.text, asked, modifiers)
+    if isinstance(text, BadRequest):
+        kind = RefusalKind.BAD_REQUEST
+        return Refusal(kind, text.message, param=text.param, should_retry=False)
+    if hide_usage:
+        text = ask_for_stream_usage(text)
+    rewritten = hide_usage or text is not body.text
+    return Outgoing(text if rewritten else body.raw, rewritten, plain=alters or hide_usage)
+
+
+def alteration_of(modifiers: Modifiers) -> Alteration:
+    """What the modifiers ask of an answer."""
+    if not modifiers:
+        return UNALTERED
+    return Alteration(modifiers.strip, modifiers.cut_after)
+
+
+def asks_for_usage(weighed: Weighed) -> bool:
+    """Whether usage must be asked for in the client's place, and hidden from it."""
+    surface, asked = weighed.surface, weighed.asked or NOTHING_ASKED
+    if surface is None or surface.name != "chat.completions":
+        return False
+    return asked.stream and not asked.stream_usage
