@@ -6,12 +6,19 @@ from pathlib import Path
 from proxy.facts.directory import Directory
 from proxy.facts.places import Anonymizers, Places
 from proxy.model.verdict import Mode
+from proxy.policy.lint import lint
 from proxy.policy.load import load as load_policy
+from proxy.policy.load import passed_over
+from proxy.settings.census import census_of
+from proxy.settings.knowable import unknowable
 from proxy.settings.load import load
 
 
-def report(config: Path, environment: Mapping[str, str]) -> Iterator[str]:
-    """A line for each part that is in order; the first that is not raises its own error."""
+def report(config: Path, environment: Mapping[str, str], at_ns: int) -> Iterator[str]:
+    """A line for each part that is in order; the first that is not raises its own error.
+
+    What looks wrong at that time (Unix ns) is told among them, as warnings.
+    """
     settings = load(config, environment)
     yield f"settings    {config}: in order"
     policy = load_policy(settings.policies)
@@ -20,14 +27,17 @@ def report(config: Path, environment: Mapping[str, str]) -> Iterator[str]:
         f"policies    {settings.policies}: {len(policy.rules)} rules in {len(policy.files)} files, "
         f"{enforced} enforced, {policy.digest[:19]}…"
     )
+    odd = {*lint(policy, at_ns), *unknowable(policy, settings), *passed_over(settings.policies)}
+    for warning in sorted(odd):
+        yield f"warning     {warning}"
     if settings.accounts is None:
         yield "accounts    none configured: every caller is unknown and refused"
     else:
         yield f"accounts    {settings.accounts}: {len(Directory.from_file(settings.accounts)):,}"
+        for warning in census_of(policy, settings.accounts):
+            yield f"warning     {warning}"
     Places.open(settings.geo.databases)
     yield f"geography   {len(settings.geo.databases)} databases"
-    if policy.geography and not settings.geo.databases:
-        yield "warning     geography rules without a database: every place is unknown (on_missing)"
     if settings.geo.anonymizers:
         Anonymizers.load(settings.geo.anonymizers)
         yield f"anonymizers {settings.geo.anonymizers}: in order"

@@ -3,23 +3,15 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from proxy import __version__
 from proxy.cli.policy import app as policy_app
+from proxy.cli.terminal import bar, fail, judging, told_plainly
 
 app = typer.Typer(
     name="gauger",
@@ -38,6 +30,8 @@ Config = Annotated[
     Path,
     typer.Option("--config", "-c", envvar="GAUGER_CONFIG", help="The settings file, gauger.yaml."),
 ]
+Rule = Annotated[str, typer.Argument(help="The rule's id.")]
+Why = Annotated[str, typer.Option("--why", help="Why, in one line, for the record.")]
 
 
 def main() -> None:
@@ -50,7 +44,7 @@ def serve(config: Config = Path("gauger.yaml")) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
     from proxy.gateway.serve import serve as run  # noqa: PLC0415
 
-    with _told_plainly():
+    with told_plainly():
         from proxy.settings.load import load  # noqa: PLC0415
 
         raise typer.Exit(run(load(config, os.environ)))
@@ -61,8 +55,8 @@ def check(config: Config = Path("gauger.yaml")) -> None:
     """Check settings, policies, accounts and databases without starting anything."""
     from proxy.cli.check import report  # noqa: PLC0415
 
-    with _told_plainly():
-        for line in report(config, os.environ):
+    with told_plainly():
+        for line in report(config, os.environ, time.time_ns()):
             typer.echo(line)
 
 
@@ -71,10 +65,44 @@ def health(config: Config = Path("gauger.yaml")) -> None:
     """Ask the admin listener of a running gateway whether it is well; exit code 1 if not."""
     from proxy.cli.health import ask  # noqa: PLC0415
 
-    with _told_plainly():
+    with told_plainly():
         well, said = ask(config, os.environ)
         typer.echo(said)
         raise typer.Exit(0 if well else 1)
+
+
+@app.command()
+def rules(
+    config: Config = Path("gauger.yaml"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """List the rules of a running gateway: which act, which are disarmed, by whom and why.
+
+    The token of any principal is taken from GAUGER_ADMIN_TOKEN, or asked for without echo.
+    """
+    from proxy.cli.rules import rules as listed  # noqa: PLC0415
+
+    with told_plainly():
+        typer.echo(listed(config, as_json=as_json))
+
+
+@app.command()
+def disarm(rule: Rule, why: Why, config: Config = Path("gauger.yaml")) -> None:
+    """Lower a rule of a running gateway to shadow at once, until somebody arms it again.
+
+    It is recorded in the audit log, with your name and why. The token of an operator is taken
+    from GAUGER_ADMIN_TOKEN, or asked for without echo.
+    """
+    _change(config, rule, "disarm", why)
+
+
+@app.command()
+def arm(rule: Rule, why: Why, config: Config = Path("gauger.yaml")) -> None:
+    """Let a rule act again that `gauger disarm` or its fuse had lowered to shadow.
+
+    Recorded, and with a token, as for `gauger disarm`.
+    """
+    _change(config, rule, "arm", why)
 
 
 @app.command()
@@ -87,7 +115,7 @@ def demo(
     """Show Gauger at work: a model API played locally, lively traffic, and what was refused."""
     from proxy.demo.run import run  # noqa: PLC0415
 
-    with _told_plainly():
+    with told_plainly():
         raise typer.Exit(run(seconds=seconds, once=once))
 
 
@@ -112,9 +140,9 @@ def replay(
     from proxy.replay.run import ReplayOptions  # noqa: PLC0415
     from proxy.replay.run import replay as run  # noqa: PLC0415
 
-    with _told_plainly():
+    with told_plainly():
         if audit not in ("full", "digest", "none"):
-            _fail(f'--audit is full, digest or none, not "{audit}"')
+            fail(f'--audit is full, digest or none, not "{audit}"')
         options = ReplayOptions(
             config=config,
             traffic=traffic,
@@ -125,9 +153,8 @@ def replay(
             audit=audit,
             skip_bad=skip_bad,
         )
-        size = traffic.stat().st_size if os.access(traffic, os.R_OK) else 0
-        with _bar("Replaying", size) as advance:
-            summary = run(options, lambda position, judged: advance(position, f"{judged:,} judged"))
+        with judging("Replaying", traffic) as progress:
+            summary = run(options, progress)
         typer.echo(json.dumps(summary, indent=2))
 
 
@@ -138,10 +165,10 @@ def audit_verify(
     """Find any changed, missing or reordered entry; exit code 1 if there is one."""
     from proxy.audit.verify import verify  # noqa: PLC0415
 
-    with _told_plainly():
+    with told_plainly():
         if not directory.is_dir():
-            _fail(f"{directory}: no such directory")
-        with _bar("Verifying", None) as advance:
+            fail(f"{directory}: no such directory")
+        with bar("Verifying", None) as advance:
             result = verify(directory, lambda done, total: advance(done, "", total))
         for fault in result.faults:
             typer.echo(str(fault))
@@ -169,9 +196,9 @@ def key_hash(
     secret = typer.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
     secret = secret.rstrip("\r\n")
     if not secret:
-        _fail("no key on standard input (try: printf %s 'sk-…' | gauger key hash)")
+        fail("no key on standard input (try: printf %s 'sk-…' | gauger key hash)")
     if not all("!" <= character <= "~" for character in secret):
-        _fail("a key has visible ASCII characters only, no blanks: no request could carry this one")
+        fail("a key has visible ASCII characters only, no blanks: no request could carry this one")
     digest = hash_key(secret)
     typer.echo(json.dumps({"sha256": digest}) if as_json else digest)
 
@@ -182,39 +209,10 @@ def version() -> None:
     typer.echo(f"gauger {__version__}")
 
 
-@contextmanager
-def _told_plainly() -> Iterator[None]:
-    """Faults of what the user gave are told in their own words; anything else is a bug's trace."""
-    from proxy.cli.faults import FAULTS  # noqa: PLC0415
+def _change(config: Path, rule: str, verb: str, why: str) -> None:
+    from proxy.cli.rules import change  # noqa: PLC0415
 
-    try:
-        yield
-    except FAULTS as fault:
-        _fail(str(fault))
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(1)
-
-
-@contextmanager
-def _bar(title: str, total: int | None) -> Iterator[Callable[..., None]]:
-    """A progress bar on standard error, at terminals only: (bytes done, text, total)."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TextColumn("{task.fields[said]}"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=total, said="")
-
-        def advance(done: int, said: str = "", of: int | None = None) -> None:
-            progress.update(task, completed=done, said=said, total=of or total)
-
-        yield advance
+    with told_plainly():
+        went_well, said = change(config, rule, verb, why)
+        typer.echo(said, err=not went_well)
+        raise typer.Exit(0 if went_well else 1)

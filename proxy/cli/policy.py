@@ -1,74 +1,36 @@
-"""`gauger policy`: checking policy files where they are edited, and a schema for the editor."""
+"""`gauger policy`: policy files checked, tried, explained and compared where they are edited."""
 
 import json
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from proxy.policy.problem import Problem
+from proxy.cli.policy_check import check
+from proxy.cli.policy_diff import diff
+from proxy.cli.policy_explain import explain
+from proxy.cli.policy_test import run_tests
 
-app = typer.Typer(no_args_is_help=True, help="Policy files: check them, and help editors.")
-
-
-class Format(StrEnum):
-    """How faults are told: to people, to programs, or as annotations of GitHub Actions."""
-
-    TEXT = "text"
-    JSON = "json"
-    GITHUB = "github"
+app = typer.Typer(no_args_is_help=True, help="Policy files: check, try, explain and compare them.")
+app.command()(check)
+app.command("test")(run_tests)
+app.command()(explain)
+app.command()(diff)
 
 
 @app.command()
-def check(
-    directory: Annotated[Path, typer.Argument(help="The directory of policy files.")],
-    how: Annotated[Format, typer.Option("--format", help="How to tell faults.")] = Format.TEXT,
+def schema(
+    cases: Annotated[bool, typer.Option("--cases", help="Of a file of cases.")] = False,
 ) -> None:
-    """Compile a directory's policies and tell every fault; exit code 1 if there is one."""
-    from proxy.policy.load import load  # noqa: PLC0415
-    from proxy.policy.problem import ProblemsError  # noqa: PLC0415
-
-    problems: tuple[Problem, ...] = ()
-    said = ""
-    try:
-        policy = load(directory)
-        said = f"{directory}: {len(policy.rules)} rules in {len(policy.files)} files, in order"
-    except ProblemsError as error:
-        problems = error.problems
-    for line in told(problems, how):
-        typer.echo(line)
-    if how is Format.TEXT and not problems:
-        typer.echo(f"{said}\n{policy.digest}")
-    raise typer.Exit(1 if problems else 0)
-
-
-@app.command()
-def schema() -> None:
     """Print the JSON Schema (draft-07) of a policy file, for yaml-language-server."""
     from proxy.policy.editor import policy_schema  # noqa: PLC0415
+    from proxy.trial.case_editor import case_schema  # noqa: PLC0415
 
-    typer.echo(json.dumps(policy_schema(), indent=2))
-
-
-def told(problems: tuple[Problem, ...], how: Format) -> list[str]:
-    """The lines that tell problems; of JSON there is one, whether or not there are problems."""
-    match how:
-        case Format.TEXT:
-            return [str(problem) for problem in problems]
-        case Format.GITHUB:
-            return [_annotation(problem) for problem in problems]
-        case Format.JSON:
-            rows = [
-                {"file": p.file, "line": p.line, "column": p.column, "message": p.message}
-                for p in problems
-            ]
-            return [json.dumps({"problems": rows}, ensure_ascii=False)]
+    typer.echo(json.dumps(case_schema() if cases else policy_schema(), indent=2))
 
 
-def _annotation(problem: Problem) -> str:
-    """A workflow command of GitHub Actions; in its texts %, CR and LF are escaped."""
-    message = problem.message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    file = problem.file.replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
-    place = f",line={problem.line},col={problem.column}" if problem.line else ""
-    return f"::error file={file}{place}::{message}"
+@app.command()
+def facts() -> None:
+    """Print the reference of facts and functions (Markdown) that conditions may name."""
+    from proxy.policy.reference import facts_page  # noqa: PLC0415
+
+    typer.echo(facts_page(), nl=False)

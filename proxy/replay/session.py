@@ -6,92 +6,94 @@ The same inputs and secrets give the same decisions to the byte.
 """
 
 import heapq
-import os
-from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import msgspec
-
 from proxy.audit.sync_log import SyncAuditLog
 from proxy.facts.directory import Directory
-from proxy.model.decision import Decision, RuleOutcome
+from proxy.model.decision import Decision
 from proxy.model.plan import Readings
-from proxy.model.usage import Outcome, Usage
+from proxy.model.record import Record
+from proxy.model.usage import Outcome
+from proxy.pipeline.fuses import Blown, Disarmed, Fuses
 from proxy.pipeline.pipeline import Pipeline
 from proxy.pipeline.weigh import Weighed
+from proxy.policy.rules import PolicySet
+from proxy.replay.inputs import FilePath, directory_of, settings_of
+from proxy.replay.judged import Judged
 from proxy.replay.summary import Summary
 from proxy.replay.traffic import RecordedExchange, TrafficError, parse_dict
+from proxy.replay.usages import Usages
 from proxy.settings.assemble import assemble
-from proxy.settings.load import load as load_settings
 from proxy.settings.secrets import REPLAY_KEY, configured
 from proxy.store.memory import MemoryStore
-from proxy.wire.refuse import answer
 
 NS_PER_S = 1_000_000_000
-MEDIAN_OVER = 501  # answers of a model that the imputed usage is the median of
-
-FilePath = str | os.PathLike[str]
+NEVER_SENT = Outcome(status=0, complete=False, usage=None, forwarded=False)
+BY_REPLAY = "replay"  # who disarms a rule where nobody is named
 
 
 class Session:
     """One replay. Use it as a context manager, so that its audit log is closed.
 
     `config` is a gauger.yaml (upstreams and listeners in it are not used), `accounts` a directory
-    as JSON Lines; `geo` and `anonymizers` replace those of the configuration. `audit` is full,
-    digest (hashes instead of records) or none, written to `audit_directory`. Raises
-    ProblemsError, DirectoryError, PlacesError or AuditError for inputs that cannot be used.
+    as JSON Lines, or one that is loaded already; `geo` and `anonymizers` replace those of the
+    configuration, `policy` its policies. `audit` is full, digest (hashes instead of records) or
+    none, written to `audit_directory`; nothing else is ever written. Raises ProblemsError,
+    DirectoryError, PlacesError or AuditError for inputs that cannot be used.
     """
 
     def __init__(
         self,
         config: FilePath,
-        accounts: FilePath | None = None,
+        accounts: FilePath | Directory | None = None,
         geo: Iterable[FilePath] = (),
         anonymizers: FilePath | None = None,
         *,
+        policy: PolicySet | None = None,
         audit: str = "none",
         audit_directory: FilePath | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        # Replay forwards nothing, so that upstream credentials are neither needed nor looked for.
-        settings = load_settings(
-            Path(config), os.environ if environment is None else environment, upstreams=False
-        )
-        databases = [Path(path) for path in geo] or settings.geo.databases
-        places = settings.geo.model_copy(
-            update={
-                "databases": databases,
-                "anonymizers": Path(anonymizers) if anonymizers else settings.geo.anonymizers,
-            }
-        )
-        settings = settings.model_copy(update={"geo": places})
+        if audit not in ("full", "digest", "none"):
+            msg = f'audit is "full", "digest" or "none", not "{audit}"'
+            raise ValueError(msg)
+        settings = settings_of(config, geo, anonymizers, environment)
         keys = configured(settings, missing=REPLAY_KEY)
         assert keys is not None
-        source = Path(accounts) if accounts else settings.accounts
-        directory = Directory.from_file(source) if source else Directory.empty()
-        self._pipeline: Pipeline = assemble(settings, keys, directory)
+        directory = directory_of(settings.accounts if accounts is None else accounts)
+        self._pipeline: Pipeline = assemble(settings, keys, directory, policy)
+        self._fuses = Fuses(self._pipeline.policy)
         self._store = MemoryStore()
         self._log: SyncAuditLog | None = None
         self._audit = (audit, Path(audit_directory) if audit_directory else None)
         self._due: list[tuple[int, int, Weighed, Readings, Outcome]] = []
-        self._usages: defaultdict[str, deque[Usage]] = defaultdict(
-            lambda: deque(maxlen=MEDIAN_OVER)
-        )
+        self._usages = Usages()
         self._positions = 0
         self._now_ns = 0
         self.summary = Summary()
-        if audit not in ("full", "digest", "none"):
-            msg = f'audit is "full", "digest" or "none", not "{audit}"'
-            raise ValueError(msg)
+
+    @property
+    def policy(self) -> PolicySet:
+        """The policy set that judges."""
+        return self._pipeline.policy
+
+    @property
+    def disarmed(self) -> tuple[Disarmed, ...]:
+        """The rules that a fuse, or `disarm`, has lowered to shadow."""
+        return self._fuses.disarmed
 
     def exchange(self, line: dict[str, Any] | RecordedExchange) -> dict[str, Any]:
         """Judge one exchange: a dict in the traffic format in, one in the decisions format out.
 
         Raises TrafficError for a line that cannot be read or goes back in time.
         """
+        return self.judge(line).line()
+
+    def judge(self, line: dict[str, Any] | RecordedExchange) -> Judged:
+        """The same with everything that the decision rests on."""
         try:
             recorded = line if isinstance(line, RecordedExchange) else parse_dict(line)
         except ValueError as error:
@@ -107,13 +109,32 @@ class Session:
         weighed = pipeline.weigh(arrival, surface, who)
         readings = self._store.take(weighed.plan)
         decision = pipeline.decide(weighed, readings)
+        if decision.refusal is not None and readings.taken:
+            # A rule over readings refused: what the store took for it is given back at once.
+            self._store.correct(pipeline.settle(weighed, readings, NEVER_SENT))
         position = self._record_decision(weighed, readings, decision)
         pipeline.observe(weighed, decision, position)
+        blown = self._watch_fuses(weighed, decision)
         if decision.refusal is None:
             self._forward(recorded, weighed, readings)
-        decided = _decided(recorded, weighed, decision)
-        self.summary.add(weighed, decision, decided)
-        return decided
+        self.summary.add(weighed, decision)
+        return Judged(recorded, weighed, readings, decision, blown)
+
+    def adopt(self, policy: PolicySet) -> None:
+        """Judge by another policy set from now on, as a gateway does that takes up new files."""
+        self._pipeline.adopt(policy)
+        self._fuses.adopt(policy)
+        self._pipeline.disarmed = self._fuses.names
+
+    def disarm(self, rule: str, why: str = "", who: str = BY_REPLAY) -> None:
+        """Lower a rule to shadow from now on. ValueError for a legal rule, or none of the set."""
+        self._fuses.disarm(self._known(rule), who, why, self._now_ns)
+        self._pipeline.disarmed = self._fuses.names
+
+    def arm(self, rule: str) -> None:
+        """Let a rule act again that a fuse, or `disarm`, had lowered. ValueError for no rule."""
+        self._fuses.arm(self._known(rule))
+        self._pipeline.disarmed = self._fuses.names
 
     def advance(self, to_ts: float) -> None:
         """Let time pass until `to_ts` (Unix seconds): answers end, the detector steps."""
@@ -160,16 +181,15 @@ class Session:
         ended_ns, _, weighed, readings, outcome = heapq.heappop(self._due)
         corrections = self._pipeline.settle(weighed, readings, outcome)
         self._store.correct(corrections)
-        if log := self._opened_log(ended_ns):
-            log.append(self._pipeline.completion_record(weighed, outcome, corrections, ended_ns))
+        self._append(self._pipeline.completion_record(weighed, outcome, corrections, ended_ns))
 
     def _forward(self, recorded: RecordedExchange, weighed: Weighed, readings: Readings) -> None:
         """Schedule the settlement of an admitted exchange at the recorded end of its answer."""
         response = recorded.response
         model = (weighed.asked.model if weighed.asked else None) or ""
-        usage = response.read_usage() if response else self._imputed(model)
+        usage = response.read_usage() if response else self._usages.imputed(model)
         if response and usage is not None:
-            self._usages[model].append(usage)
+            self._usages.note(model, usage)
         elif response is None:
             self.summary.imputed += 1
         status = response.status if response else 200
@@ -181,17 +201,34 @@ class Session:
         heapq.heappush(self._due, (ended_ns, self._positions, weighed, readings, outcome))
         self.summary.count_tokens("admitted", usage)
 
-    def _imputed(self, model: str) -> Usage | None:
-        """The median of the model's recent usages, by total; None before any was seen."""
-        seen = sorted(self._usages[model], key=lambda usage: usage.total_tokens)
-        return seen[len(seen) // 2] if seen else None
-
     def _record_decision(self, weighed: Weighed, readings: Readings, decision: Decision) -> int:
         log = self._opened_log(weighed.arrival.at_ns)
         if log is None:
             self._positions += 1
             return self._positions
         return log.append(self._pipeline.decision_record(weighed, readings, decision))
+
+    def _watch_fuses(self, weighed: Weighed, decision: Decision) -> tuple[Blown, ...]:
+        """Count whom the decision refused; a fuse that blows by it is recorded."""
+        if weighed.caller is None or not decision.verdict.refuses:
+            return ()
+        account, arrival = weighed.caller.account.account, weighed.arrival
+        blown = self._fuses.observe(decision, account, arrival.at_ns)
+        for one in blown:
+            self._pipeline.disarmed = self._fuses.names
+            self.summary.blown(one, arrival.id)
+            self._append(one.record(arrival.id))
+        return blown
+
+    def _known(self, rule: str) -> str:
+        if rule not in self.policy.by_id:
+            msg = f'there is no rule "{rule}"'
+            raise ValueError(msg)
+        return rule
+
+    def _append(self, record: Record) -> None:
+        if log := self._opened_log(record.at_ns):
+            log.append(record)
 
     def _opened_log(self, at_ns: int) -> SyncAuditLog | None:
         """The audit log, begun at the time of its first record."""
@@ -201,45 +238,3 @@ class Session:
                 directory, log_id="replay", at_ns=at_ns, digests=how == "digest"
             )
         return self._log
-
-
-def _decided(recorded: RecordedExchange, weighed: Weighed, decision: Decision) -> dict[str, Any]:
-    status = recorded.response.status if recorded.response else 200
-    rendered: dict[str, Any] | None = None
-    if decision.refusal is not None:
-        given = answer(
-            weighed.dialect,
-            decision.refusal,
-            decision.limits,
-            exchange_id=recorded.id,
-            at_ns=weighed.arrival.at_ns,
-            head=recorded.method == "HEAD",
-        )
-        status = given.status
-        body = msgspec.json.decode(given.body) if given.body else None
-        rendered = {"headers": [list(header) for header in given.headers], "body": body}
-    return {
-        "id": recorded.id,
-        "ts": recorded.ts,
-        "account": weighed.caller.account.account if weighed.caller else None,
-        "verdict": decision.verdict.word,
-        "modifiers": [],
-        "status": status,
-        "delay_s": decision.delay_s,
-        "by_cluster": decision.by_cluster,
-        "rules": [_said(outcome) for outcome in decision.spoke],
-        "shadow": [_said(outcome) for outcome in decision.shadow],
-        "answer": rendered,
-        "cluster": None,
-        "policy": decision.policy,
-    }
-
-
-def _said(outcome: RuleOutcome) -> dict[str, str]:
-    return {
-        "id": outcome.rule,
-        "kind": outcome.kind.value,
-        "mode": outcome.mode.value,
-        "verdict": outcome.verdict.word,
-        "why": outcome.why,
-    }

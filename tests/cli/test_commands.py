@@ -40,7 +40,10 @@ def folder(tmp_path: Path) -> Path:
 def test_help_lists_every_command_in_a_sentence():
     done = gauger("--help")
     assert done.returncode == 0
-    for command in ("serve", "check", "demo", "replay", "audit", "key", "health", "version"):
+    for command in (
+        *("serve", "check", "demo", "replay", "audit", "key", "health", "version"),
+        *("policy", "rules", "disarm", "arm"),
+    ):
         assert command in done.stdout
 
 

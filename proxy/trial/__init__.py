@@ -1,0 +1,1 @@
+"""Trying policies before they bite: test cases, explanations, differences over traffic."""
