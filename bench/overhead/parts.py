@@ -32,6 +32,7 @@ from proxy.model.usage import Outcome
 from proxy.model.verdict import Durability
 from proxy.pipeline.pipeline import Pipeline
 from proxy.pipeline.weigh import Lookups, Weighed, gather
+from proxy.policy.candidates import CandidateIndex
 from proxy.settings.assemble import assemble
 from proxy.settings.load import load
 from proxy.settings.secrets import configured
@@ -286,16 +287,19 @@ class Parts:
 
     def _decided(self, weighed: list[Weighed]) -> list[tuple[Readings, Decision]]:
         policy, own = self.pipeline.policy, Stopwatch()
+        index = CandidateIndex(policy)
         plans = own.time(
             "plan",
-            lambda one: plan(policy, one.facts, one.arrival.at_ns, Durability.BEFORE_ANSWER),
+            lambda one: plan(
+                index.of(one.facts), one.facts, one.arrival.at_ns, Durability.BEFORE_ANSWER
+            ),
             weighed,
         )
         readings = own.time("take", self.store.take, plans)
         decisions = own.time(
             "judge",
-            lambda pair: judge(policy, pair[0], pair[1], 0),
-            zip(plans, readings, strict=True),
+            lambda asked: judge(policy, asked[0], asked[1], 0, asked[2].facts),
+            zip(plans, readings, weighed, strict=True),
         )
         self.watch.add("plan + judge", own.only("plan") + own.only("judge"))
         self.watch.add("store, take and settle", own.only("take"))
