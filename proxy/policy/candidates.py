@@ -36,7 +36,7 @@ FINE = (
     "client.anonymizer",
 )
 MAX_REMEMBERED = 4096
-MAX_SHELVED = 250_000  # rules on all shelves together, each as often as it stands there
+MAX_SHELVED = 250_000  # rules on all shelves together, and in what one shelf remembers
 REMEMBERED_FROM = 8  # exchanges with the same coarse facts
 
 AnyGoverning = AccessRule | ExceptionRule | FingerprintRule | GeographyRule | QuotaRule
@@ -169,8 +169,8 @@ class _Coarse:
         return kind, Candidate(candidate.place, candidate.rule, match)
 
 
-def _bound(held: dict[tuple[object, ...], AnyHeld]) -> None:
-    if len(held) >= MAX_REMEMBERED:
+def _bound(held: dict[tuple[object, ...], AnyHeld], most: int = MAX_REMEMBERED) -> None:
+    if len(held) >= most:
         held.clear()
 
 
@@ -184,6 +184,7 @@ class _Shelf:
         for numbered in rules:
             self._put(numbered, facts)
         self._remembered: dict[tuple[object, ...], Candidates] = {}
+        self._most = min(MAX_REMEMBERED, MAX_SHELVED // max(1, len(rules)))
 
     def _put(self, numbered: Numbered, facts: frozenset[str]) -> None:
         key = _finite(numbered[1].match, facts)
@@ -200,7 +201,7 @@ class _Shelf:
         hits = tuple([_hit(facts.get(fact), table) for fact, table in self._by_value.items()])
         candidates = self._remembered.get(hits)
         if candidates is None:
-            _bound(self._remembered)
+            _bound(self._remembered, self._most)
             candidates = self._remembered[hits] = self._search(hits)
         return candidates
 

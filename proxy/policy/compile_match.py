@@ -6,7 +6,7 @@ from functools import partial
 from ipaddress import ip_network
 
 from proxy.model.exchange import SURFACE_NAMES, Dialect
-from proxy.model.facts import ANONYMIZER_KINDS, NO_ANONYMIZER
+from proxy.model.facts import ANONYMIZER_KINDS, CATALOGUE, NO_ANONYMIZER
 from proxy.policy.cel import CelError, Environment
 from proxy.policy.countries import COUNTRIES, OFTEN_MEANT
 from proxy.policy.match import Atom, Condition, Match, any_of, globbed, in_networks, one_of
@@ -34,6 +34,7 @@ TABLES: Mapping[str, tuple[Maker, str]] = {
     "models": (globbed, "request.model"),
     "ja4": (globbed, "client.ja4"),
 }
+PERSONAL = frozenset(key for key, (_, fact) in TABLES.items() if CATALOGUE[fact].personal)
 # Those whose values are known beforehand: what a value is called, and which there are.
 KNOWN: Mapping[str, tuple[str, Collection[str]]] = {
     "surfaces": ("surface", SURFACE_NAMES),
@@ -93,7 +94,8 @@ class MatchCompiler:
             return given
         name = given[1:]
         if not given.startswith("$"):
-            message = f'write a list ([{given}]), or "$name" of an entry under lists'
+            shown = "…" if path[-1] in PERSONAL else given  # faults are logged, and identities not
+            message = f'write a list ([{shown}]), or "$name" of an entry under lists'
             self.problems.append(document.problem(path, message))
         elif name not in self.lists and self.complete:
             near = get_close_matches(name, self.lists, n=1)

@@ -149,7 +149,7 @@ def network_test(networks: Iterable[str]) -> Callable[[str], bool]:
     """Whether an address lies in one of the networks; ValueError for what is no network."""
     by_length: dict[tuple[int, int], set[int]] = {}
     for text in networks:
-        network: IPv4Network | IPv6Network = ip_network(text)
+        network = _unmapped(ip_network(text))
         shift = network.max_prefixlen - network.prefixlen
         key = (network.version, shift)
         by_length.setdefault(key, set()).add(int(network.network_address) >> shift)
@@ -164,6 +164,14 @@ def network_test(networks: Iterable[str]) -> Callable[[str], bool]:
         )
 
     return contains
+
+
+def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """An IPv4 network that is written within IPv6 (::ffff:10.0.0.0/104) as what addresses are."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is None or network.prefixlen < 96:
+        return network
+    return IPv4Network((mapped, network.prefixlen - 96))
 
 
 @lru_cache(maxsize=16_384)

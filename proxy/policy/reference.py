@@ -102,6 +102,9 @@ decides, and the record says which fact was missing.
 `has(account.country) && …` where the unknown shall not match, and `!has(account.country) || …`
 where it shall.
 
+A rule over `quota.used_share` is asked once that is known, so `has()` of it is refused: its
+`on_unavailable` says what happens while the store cannot answer.
+
 What cannot be evaluated, such as a division by zero, is treated alike, and `on_error` decides.
 """
 

@@ -85,10 +85,9 @@ class Document:
         start, end = node.start_mark.index, node.end_mark.index
         known = places(self.text, start, end, node.style, node.value)
         at = known[min(offset, len(known) - 1)] if known else start
-        before = self.text[:at]
-        line = max(before.rfind(sign) for sign in _BREAKS) + 1
+        line = max(self.text.rfind(sign, 0, at) for sign in _BREAKS) + 1
         source = _LINE.match(self.text, line)
-        number = 1 + len(_BREAK.findall(before))
+        number = 1 + node.start_mark.line + len(_BREAK.findall(self.text, start, at))
         return Problem(self.file, number, at - line + 1, message, source[0] if source else "")
 
 

@@ -217,6 +217,36 @@ def test_while_the_store_cannot_answer_each_quota_does_what_it_says(
         assert decision.refusal.retry_at_ns == NOON_NS + 5 * S
 
 
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        QUOTA.replace("mode: enforce", "match: 'has(cluster.id)'\n    mode: enforce"),
+        access(match="'has(cluster.id) && quota.used_share < 2.0'", then="throttle"),
+    ],
+)
+def test_a_recognized_caller_is_throttled_as_ever_while_the_store_cannot_answer(
+    bench: Make, hidden: str
+):
+    """Others are served meanwhile: 503 for him alone would be a code of his own."""
+    key = "then: throttle" if "then:" in hidden else "window: 1m"
+    table = bench(hidden.replace(key, f"{key}\n    on_unavailable: deny"))
+    table.available = False
+    assert table.judge().refusal is None
+    decision = table.judge(cluster__id="c1")
+    assert decision.by_cluster
+    assert decision.refusal.kind is RefusalKind.RATE_LIMIT
+    assert decision.refusal.message == "Rate limit reached."
+
+
+def test_a_quota_that_warns_says_so_once_whatever_number_of_its_limits_is_passed(bench: Make):
+    table = bench(QUOTA.replace("mode: enforce", "mode: warn").replace("1000", "1"))
+    for _ in range(3):
+        table.judge()
+    said = table.judge()
+    assert len([outcome for outcome in said.spoke if outcome.rule == "per-minute"]) == 2
+    assert said.warnings == ("The rule per-minute would have throttled this request.",)
+
+
 SOFT = access(match='"quota.used_share > 0.5"', then="delay", delay="1s")
 
 

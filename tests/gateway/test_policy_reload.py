@@ -355,6 +355,19 @@ async def test_a_set_too_large_for_a_line_of_the_log_is_recorded_by_its_rules_id
     assert (await gate.last("policy"))["rules"] == [{"id": "limit"}]
 
 
+async def test_a_set_with_more_rules_than_a_line_can_name_is_recorded_all_the_same(
+    open_gate, monkeypatch
+):
+    monkeypatch.setattr("proxy.audit.format.MAX_LINE_BYTES", 500)
+    rules = [
+        LIMIT.format(5).replace("quotas:", "").replace("id: ", f"id: a-long-name-{i}-")
+        for i in range(20)
+    ]
+    gate = await open_gate(policy="quotas:" + "".join(rules))
+    recorded = await gate.last("policy")
+    assert recorded == {"policy": digest(gate), "committer": "unknown", "rules_left_out": 20}
+
+
 async def test_counters_that_a_change_resets_are_told_and_recorded(open_gate):
     gate = await open_gate(policy=LIMIT.format(2), admin=OPERATOR)
     written(gate, LIMIT.format(2).replace("1w", "2w"))

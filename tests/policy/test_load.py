@@ -124,6 +124,17 @@ def test_an_id_is_taken_once_over_all_files():
     assert faults(quota(), quota()) == ['b.yaml:2:9: the id "q" is taken by a.yaml:2']
 
 
+def test_a_rule_that_is_written_again_by_an_alias_is_no_other_rule():
+    rule = "{id: q, mode: enforce, limit: {requests: 5}, window: 1m}"
+    twice = "quotas: [&rule " + rule + ", *rule]"
+    assert faults(twice) == ['a.yaml:1:21: the id "q" is taken by a.yaml:1']
+
+
+def test_a_fault_quotes_no_identity_for_faults_are_logged():
+    (fault,) = faults(quota(match="{accounts: acc-17}"))
+    assert fault.endswith('write a list ([…]), or "$name" of an entry under lists')
+
+
 def test_a_directory_without_policies_is_a_fault(tmp_path: Path):
     with pytest.raises(ProblemsError, match=r"no \.yaml file in this directory"):
         load(tmp_path)

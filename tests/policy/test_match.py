@@ -79,6 +79,15 @@ def test_an_address_lies_in_one_of_the_networks(address: str, within: bool):
     assert condition.holds({}) == Missing("client.address")
 
 
+def test_an_ipv4_network_within_ipv6_is_that_ipv4_network():
+    """Else a rule over it would never act: addresses are taken out of IPv6 too."""
+    condition = in_networks("client.address", ["::ffff:10.0.0.0/104", "::ffff:203.0.113.9"])
+    for address in ("10.1.2.3", "::ffff:10.1.2.3", "203.0.113.9"):
+        assert condition.holds({"client.address": address}) is True
+    for address in ("11.1.2.3", "203.0.113.8", "::a01:203"):
+        assert condition.holds({"client.address": address}) is False
+
+
 def test_a_failed_condition_outweighs_a_missing_fact_and_a_false_one_outweighs_both():
     failed = Expression("x", frozenset(), lambda _: Failed("a division by zero"))
     unknown = one_of("account.tier", ["free"])
