@@ -243,6 +243,6 @@ def test_a_dropped_key_is_a_fault_or_another_rule(path: Path_):
 def _required(path: Path_) -> bool:
     model = SECTIONS.get(str(path[0]))
     for step in path[1:-1]:
-        model = INNER.get(str(step), model)  # type: ignore[assignment]
+        model = INNER.get(str(step), model)  # type: ignore[assignment]  # models of many kinds
     field = model.model_fields.get(str(path[-1])) if model else None
     return field is not None and field.is_required()

@@ -77,7 +77,8 @@ def test_settings_that_tell_everything_leave_only_what_this_version_does_not_do(
 
 
 def account(id_: str, **given: object) -> Account:
-    return Account(account=id_, keys=(Key(f"k-{id_}", "0" * 64),), **given)  # type: ignore[arg-type]
+    key = Key(f"k-{id_}", "0" * 64)
+    return Account(account=id_, keys=(key,), **given)  # type: ignore[arg-type]  # any field
 
 
 CENSUS = """
