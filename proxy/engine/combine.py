@@ -14,6 +14,10 @@ from msgspec import Struct
 from proxy.model.decision import NOTHING_MODIFIED, Modifiers, RuleOutcome
 from proxy.model.verdict import Mode, Verdict
 
+# An attribute of an enum is looked up slowly, and these are looked up for every outcome.
+ENFORCE = Mode.ENFORCE
+ALLOW = Verdict.ALLOW
+
 
 class Combined(Struct, frozen=True, gc=False):
     """What outcomes come to. `by_cluster`: the verdict, or a modifier, rests on recognition."""
@@ -24,17 +28,17 @@ class Combined(Struct, frozen=True, gc=False):
     by_cluster: bool
 
 
-NOTHING_SAID = Combined(Verdict.ALLOW, 0.0, NOTHING_MODIFIED, False)
+NOTHING_SAID = Combined(ALLOW, 0.0, NOTHING_MODIFIED, False)
 
 
 def combine(outcomes: Iterable[RuleOutcome]) -> Combined:
     """The combined verdict, delay and modifiers of all outcomes, whatever their mode."""
-    enforced = [outcome for outcome in outcomes if outcome.mode is Mode.ENFORCE]
+    enforced = [outcome for outcome in outcomes if outcome.mode is ENFORCE]
     if not enforced:
         return NOTHING_SAID
     verdict = max(outcome.verdict for outcome in enforced)
     deciding = [outcome for outcome in enforced if outcome.verdict is verdict]
-    recognized = verdict > Verdict.ALLOW and all(outcome.recognizes for outcome in deciding)
+    recognized = verdict > ALLOW and all(outcome.recognizes for outcome in deciding)
     if verdict.refuses:
         return Combined(verdict, 0.0, NOTHING_MODIFIED, recognized)
     modifying = [o for o in enforced if o.modifiers is not NOTHING_MODIFIED]

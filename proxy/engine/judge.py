@@ -8,13 +8,22 @@ from collections.abc import Iterator
 from proxy.engine.combine import combine
 from proxy.engine.limits import published, used_share
 from proxy.engine.plan import pending_outcome
-from proxy.engine.refusal import refusal_of
-from proxy.model.decision import Decision, LimitState, Refusal, RuleOutcome
+from proxy.engine.refusal import refusal_of, shown
+from proxy.engine.wording import asked, within
+from proxy.model.decision import (
+    NOTHING_MODIFIED,
+    Decision,
+    LimitState,
+    Modifiers,
+    Refusal,
+    RuleOutcome,
+)
 from proxy.model.facts import Facts
-from proxy.model.plan import Charge, Plan, Readings
+from proxy.model.plan import Charge, Plan, Reading, Readings
 from proxy.model.verdict import Cause, Mode, OnUnavailable, RuleKind, Verdict
 from proxy.policy.rules import AnyRule, PolicySet
 
+SHADOW = Mode.SHADOW  # an attribute of an enum is looked up slowly
 _WOULD = {
     Verdict.DELAY: "delayed",
     Verdict.STEP_UP: "asked the caller to verify himself for",
@@ -22,7 +31,12 @@ _WOULD = {
     Verdict.DENY: "denied",
 }
 
-_UNAVAILABLE = {OnUnavailable.DENY: Verdict.THROTTLE, OnUnavailable.ALLOW: Verdict.ALLOW}
+# A quota that counts locally has a reading; where it has none (a replay, a case) it lets through.
+_UNAVAILABLE = {
+    OnUnavailable.DENY: Verdict.THROTTLE,
+    OnUnavailable.ALLOW: Verdict.ALLOW,
+    OnUnavailable.LOCAL: Verdict.ALLOW,
+}
 
 
 def judge(policy: PolicySet, plan: Plan, readings: Readings, index: int, facts: Facts) -> Decision:
@@ -37,14 +51,14 @@ def judge(policy: PolicySet, plan: Plan, readings: Readings, index: int, facts: 
     said = combine(every)
     refuses = said.verdict.refuses
     limits = tuple(published(plan, readings, refused=refuses))
-    spoke = tuple([outcome for outcome in every if outcome.mode is not Mode.SHADOW])
-    refusal = refusal_of(policy, plan, readings, spoke, limits) if refuses else None
+    spoke = tuple([outcome for outcome in every if outcome.mode is not SHADOW])
+    refusal = refusal_of(policy, plan, readings, spoke) if refuses else None
     if said.by_cluster and refusal and refusal.limit:
         limits = _with(limits, refusal.limit)
     return Decision(
         said.verdict,
         spoke,
-        tuple([outcome for outcome in every if outcome.mode is Mode.SHADOW]),
+        tuple([outcome for outcome in every if outcome.mode is SHADOW]),
         refusal,
         limits,
         plan.durability,
@@ -73,28 +87,52 @@ def refused(policy: PolicySet, plan: Plan, outcome: RuleOutcome, refusal: Refusa
 
 def _counted(policy: PolicySet, plan: Plan, readings: Readings) -> Iterator[RuleOutcome]:
     """What the quotas say."""
-    if not readings.available:
-        yield from _uncounted(policy, plan)
-        return
-    for charge, reading in zip(plan.charges, readings.readings, strict=True):
-        if not charge.fits(reading.before):
-            why = (
-                f"{charge.unit.value}: {reading.before} used and {charge.amount} asked for, "
-                f"limit {charge.limit} in {charge.window_s} s"
-            )
-            yield _outcome(policy, charge, Verdict.THROTTLE, why)
+    unread: set[str] = set()
+    for charge, reading in readings.of(plan):
+        if not reading.known:
+            if charge.rule not in unread:
+                unread.add(charge.rule)
+                yield _uncounted(policy, charge)
+            continue
+        granted = charge.granted(reading.before, reading.share)
+        if granted is None:
+            yield _outcome(policy, charge, Verdict.THROTTLE, _full(charge, reading))
+        elif granted < charge.amount:
+            bound = max(1, charge.output_for(granted) // plan.choices)
+            unit, used = charge.unit, shown(charge.unit, reading.before)
+            why = f"{unit.value}: {used} used, {shown(unit, granted)} left"
+            yield _outcome(policy, charge, Verdict.ALLOW, why, Modifiers(max_tokens=bound))
+        elif reading.share > 1:
+            unit, limit = charge.unit, charge.limit // reading.share
+            used = f"{shown(unit, reading.before)} of {shown(unit, limit)} used"
+            why = f"{_local(reading)}: {used}"
+            yield _outcome(policy, charge, Verdict.ALLOW, why)
 
 
-def _uncounted(policy: PolicySet, plan: Plan) -> Iterator[RuleOutcome]:
-    """What the quotas say while the store cannot answer: once for each rule."""
-    by_rule = {charge.rule: charge for charge in plan.charges}
-    for rule_id, charge in by_rule.items():
-        act = policy.by_id[rule_id].on_unavailable
-        why = f"the store cannot answer; on_unavailable: {act.value}"
-        yield _outcome(policy, charge, _UNAVAILABLE[act], why)
+def _full(charge: Charge, reading: Reading) -> str:
+    limit = charge.limit // reading.share
+    why = asked(charge.unit, reading.before, charge.amount, limit, within(charge))
+    return why if reading.share == 1 else f"{_local(reading)}: {why}"
 
 
-def _outcome(policy: PolicySet, charge: Charge, verdict: Verdict, why: str) -> RuleOutcome:
+def _local(reading: Reading) -> str:
+    return f"the store cannot answer; this replica counts its share, 1 of {reading.share}"
+
+
+def _uncounted(policy: PolicySet, charge: Charge) -> RuleOutcome:
+    """What a quota says while the store cannot answer: once for each rule."""
+    act = policy.by_id[charge.rule].on_unavailable
+    why = f"the store cannot answer; on_unavailable: {act.value}"
+    return _outcome(policy, charge, _UNAVAILABLE[act], why)
+
+
+def _outcome(
+    policy: PolicySet,
+    charge: Charge,
+    verdict: Verdict,
+    why: str,
+    modifiers: Modifiers = NOTHING_MODIFIED,
+) -> RuleOutcome:
     reason = policy.by_id[charge.rule].reason
     return RuleOutcome(
         rule=charge.rule,
@@ -104,6 +142,7 @@ def _outcome(policy: PolicySet, charge: Charge, verdict: Verdict, why: str) -> R
         why=f"{why}; {reason}" if reason else why,
         lowered=charge.lowered,
         recognizes=charge.hidden,
+        modifiers=modifiers,
     )
 
 
@@ -115,7 +154,7 @@ def _pending(
     known = facts if share is None else {**facts, "quota.used_share": share}
     for pending in plan.pending:
         rule = policy.by_id[pending.rule]
-        if readings.available:
+        if share is not None:
             outcome = pending_outcome(rule, pending.lowered, known)
         else:
             outcome = _unread(rule, pending.lowered)

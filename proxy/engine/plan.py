@@ -6,7 +6,7 @@ Exceptions come first: they lower the rules they name to shadow. Then every rule
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from proxy.engine.charges import charges_of, int_of
+from proxy.engine.charges import Asked, asked_of, charges_of, int_of, subject_known
 from proxy.engine.combine import combine
 from proxy.engine.standing import lowered, unsure
 from proxy.model.decision import NOTHING_MODIFIED, Modifiers, RuleOutcome
@@ -25,6 +25,11 @@ from proxy.policy.rules import (
     QuotaRule,
 )
 
+# An attribute of an enum is looked up slowly, and these are looked up for every rule.
+SHADOW = Mode.SHADOW
+NO_ACTION = (Verdict.ALLOW, 0.0, NOTHING_MODIFIED)
+DENIAL = (Verdict.DENY, 0.0, NOTHING_MODIFIED)
+
 AnyStatic = TypeVar("AnyStatic", GeographyRule, AccessRule, FingerprintRule)
 
 # What a rule's own condition says once its match holds: why it fires, what it misses, or nothing.
@@ -35,6 +40,8 @@ class _Gathered:
     """What the rules have said so far; `default` is the class of rules that name none."""
 
     __slots__ = (
+        "_strict",
+        "asked",
         "at_ns",
         "charges",
         "default",
@@ -44,6 +51,7 @@ class _Gathered:
         "facts",
         "lowered",
         "outcomes",
+        "output_tokens",
         "pending",
         "unsure",
     )
@@ -57,6 +65,9 @@ class _Gathered:
         self.disarmed = disarmed
         self.exempt: dict[str, str] = {}  # rule → exception
         self.outcomes: list[RuleOutcome] = []
+        self.output_tokens = 0
+        self._strict = -1
+        self.asked: dict[tuple[int | None, bool], Asked] = {}
         self.charges: list[Charge] = []
         self.lowered: list[Lowered] = []
         self.pending: list[Pending] = []
@@ -78,6 +89,25 @@ class _Gathered:
             self._not_exempt(rule)
         return cause
 
+    def reserve(
+        self,
+        charges: list[Charge],
+        output_tokens: int,
+    ) -> None:
+        """Note what a quota reserves of output.
+
+        All of it together is what the strictest kind of quota reserves at least: an answer must
+        not go beyond what a hard limit has reserved for it because another quota expects more.
+        """
+        strict = 0
+        for charge in charges:
+            if charge.per_output:
+                strict = 1 + charge.binding + (charge.binding and charge.hard)
+        if strict > self._strict:
+            self._strict, self.output_tokens = strict, output_tokens
+        elif strict == self._strict:
+            self.output_tokens = min(self.output_tokens or output_tokens, output_tokens)
+
     def _not_exempt(self, rule: AnyRule) -> None:
         """Say once of each exception which might have lowered the rule that it does not."""
         for exception in [id_ for id_, (rules, _) in self.unsure.items() if rule.id in rules]:
@@ -93,12 +123,14 @@ def plan(
     at_ns: int,
     default: Durability,
     disarmed: frozenset[str] = frozenset(),
+    id_: str = "",
 ) -> Plan:
     """What the policy wants for an exchange with these facts at that time.
 
     `rules` are those of a policy set that may govern the exchange, or all of them: both give the
     same plan. `default` is the durability class of rules that name none, and of an exchange
-    that no rule governs. `disarmed` names the rules that are lowered to shadow for now.
+    that no rule governs. `disarmed` names the rules that are lowered to shadow for now,
+    `id_` the reservation.
     """
     gathered = _Gathered(facts, at_ns, default, disarmed)
     _exceptions(rules.exceptions, gathered)
@@ -106,9 +138,8 @@ def plan(
     _static(rules.access, _access, gathered)
     _static(rules.fingerprints, _fingerprint, gathered)
     said = combine(gathered.outcomes)
-    max_tokens = said.modifiers.max_tokens
     for candidate in rules.quotas:
-        _quota(candidate, gathered, max_tokens)
+        _quota(candidate, gathered, said.modifiers)
     return Plan(
         at_ns,
         tuple(gathered.charges),
@@ -118,6 +149,10 @@ def plan(
         default if gathered.durability is None else gathered.durability,
         tuple(gathered.lowered),
         tuple(gathered.pending),
+        id_,
+        gathered.output_tokens,
+        int_of(facts, "request.choices", 1),
+        int_of(facts, "request.requests", 1),
     )
 
 
@@ -183,11 +218,11 @@ def spoken(
         acts, why = unsure(rule, said)
     if rule.reason:
         why = f"{why}; {rule.reason}"
-    verdict, delay_s, modifiers = _action(rule) if acts else (Verdict.ALLOW, 0.0, NOTHING_MODIFIED)
+    verdict, delay_s, modifiers = _action(rule) if acts else NO_ACTION
     return RuleOutcome(
         rule=rule.id,
         kind=rule.kind,
-        mode=rule.mode if cause is None else Mode.SHADOW,
+        mode=rule.mode if cause is None else SHADOW,
         verdict=verdict,
         why=why,
         lowered=cause,
@@ -202,7 +237,7 @@ def _action(
 ) -> tuple[Verdict, float, Modifiers]:
     if isinstance(rule, ActingRule):
         return rule.verdict, rule.delay_s, rule.modifiers
-    return Verdict.DENY, 0.0, NOTHING_MODIFIED
+    return DENIAL
 
 
 def _geography(rule: GeographyRule, facts: Facts) -> Said:
@@ -234,20 +269,30 @@ def _fingerprint(rule: FingerprintRule, facts: Facts) -> Said:
     )
 
 
-def _quota(candidate: Candidate[QuotaRule], gathered: _Gathered, max_tokens: int | None) -> None:
-    rule = candidate.rule
+def _quota(candidate: Candidate[QuotaRule], gathered: _Gathered, modifiers: Modifiers) -> None:
+    rule, facts = candidate.rule, gathered.facts
     if not rule.not_before_ns <= gathered.at_ns < rule.expires_ns:
         return
-    truth = candidate.match.holds(gathered.facts)
+    truth = candidate.match.holds(facts)
     if truth is False:
         return
+    if truth is True and rule.names_subjects:
+        truth = subject_known(rule, facts)
     if truth is not True:
         acts, why = unsure(rule, truth)
         if not acts:
             gathered.outcomes.append(_abstention(rule, why))
             return
     cause = gathered.governed_by(rule)
-    gathered.charges.extend(charges_of(rule, cause, gathered.facts, max_tokens))
+    model = modifiers.reroute or facts.get("request.model")
+    named = model if isinstance(model, str) else None
+    unnamed = (rule.assume_output_tokens, rule.hard)  # all of a rule that matters to what is asked
+    asked = gathered.asked.get(unnamed)
+    if asked is None:
+        asked = gathered.asked[unnamed] = asked_of(facts, rule, modifiers.max_tokens, named)
+    charges = charges_of(rule, cause, facts, gathered.at_ns, asked)
+    gathered.reserve(charges, asked.output_tokens)
+    gathered.charges.extend(charges)
 
 
 def _abstention(rule: QuotaRule, why: str) -> RuleOutcome:

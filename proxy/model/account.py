@@ -33,7 +33,10 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One line of the account directory. Times are Unix seconds, countries ISO 3166-1 alpha-2."""
+    """One line of the account directory. Times are Unix seconds, countries ISO 3166-1 alpha-2.
+
+    `limits` are limits of its own, by rule and unit, as a policy file would have them.
+    """
 
     account: str
     keys: tuple[Key, ...]
@@ -47,6 +50,7 @@ class Account:
     labels: tuple[str, ...] = ()
     owners: tuple[Owner, ...] = ()
     links: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

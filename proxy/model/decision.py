@@ -74,7 +74,8 @@ class Refusal(Struct, frozen=True, gc=False):
     """An answer that Gauger gives itself, before it is put in a dialect.
 
     `limit` is the limit that binds (or that the answer imitates) for RATE_LIMIT; `retry_at_ns`
-    is when waiting helps; `should_retry` False tells SDKs not to try again by themselves.
+    is when waiting helps; `should_retry` False tells SDKs not to try again by themselves. `spent`
+    says that a limit is used up which no waiting brings back.
     """
 
     kind: RefusalKind
@@ -84,6 +85,7 @@ class Refusal(Struct, frozen=True, gc=False):
     should_retry: bool | None = None
     param: str | None = None
     status: int | None = None  # where it differs from the kind's own
+    spent: bool = False
 
 
 class Decision(Struct, frozen=True, gc=False):

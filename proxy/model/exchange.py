@@ -98,6 +98,8 @@ class Asked(Struct, frozen=True, gc=False):
     max_output_tokens: int | None = None
     choices: int = 1
     input_tokens_estimate: int = 0
+    requests: int = 1  # lines of a batch
+    background: bool = False  # it is worked on whether or not anybody waits for the answer
     prompt: Prompt = Prompt()
 
 

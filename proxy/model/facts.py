@@ -11,15 +11,15 @@ from enum import StrEnum
 
 ANONYMIZER_KINDS = ("vpn", "tor", "hosting", "proxy", "residential_proxy")
 NO_ANONYMIZER = "none"  # client.anonymizer, of an address that the list does not have
-FactValue = str | int | float | bool | tuple[str, ...] | Mapping[int, int]
+FactValue = str | int | float | bool | tuple[str, ...] | Mapping[int, int] | Mapping[str, int]
 Facts = Mapping[str, FactValue]
 
 
 class FactType(StrEnum):
     """Types of facts.
 
-    `time` is held as Unix nanoseconds. `counts` maps a window in seconds to a number of accounts
-    and cannot be named in a condition.
+    `time` is held as Unix nanoseconds. `counts` maps a window in seconds to a number of accounts,
+    `limits` the limits of rules ("rule.unit") to amounts; neither can be named in a condition.
     """
 
     STRING = "string"
@@ -29,6 +29,7 @@ class FactType(StrEnum):
     STRINGS = "list(string)"
     TIME = "timestamp"
     COUNTS = "counts"
+    LIMITS = "limits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,18 @@ CATALOGUE: dict[str, Fact] = {
         _known("request.stream", _B, "Whether a streamed answer is asked for."),
         Fact("request.max_tokens", _I, "Upper bound of output tokens, where given."),
         _known("request.choices", _I, "Number of answers asked for (n)."),
+        Fact(
+            "request.model_group",
+            _S,
+            "Group of the model, by model_groups; its own name where none has it.",
+        ),
+        _known("request.requests", _I, "Requests in it: 1, or the lines of a batch."),
         _known("request.input_tokens", _I, "Estimated input tokens."),
+        Fact(
+            "request.expected_output_tokens",
+            _I,
+            "What 95 % of the model's answers stayed below of late, for each answer.",
+        ),
         _known("request.body_bytes", _I, "Bytes of the request body."),
         Fact("account.id", _S, "Account that pays.", optional=False, personal=True),
         Fact("account.key", _S, "Id of the key that was used.", personal=True),
@@ -84,8 +96,19 @@ CATALOGUE: dict[str, Fact] = {
             "Owners and their owners, each as the way to it: 0.6:SG, 0.6:SG/0.9:XX. "
             "Read it with owned_share and controlled_share.",
         ),
+        Fact(
+            "account.limits",
+            FactType.LIMITS,
+            "Limits of its own that the directory gives the account, by rule and unit.",
+        ),
         Fact("account.honeypot", _B, "Whether the key is bait."),
         Fact("client.address", _S, "Address of the client.", personal=True),
+        Fact(
+            "client.network",
+            _S,
+            "Network of the client's address: its /24 (IPv4) or /48 (IPv6).",
+            personal=True,
+        ),
         Fact("client.country", _S, "Country of the client's address."),
         Fact("client.asn", _I, "Autonomous system of the client's address."),
         Fact(
@@ -101,10 +124,16 @@ CATALOGUE: dict[str, Fact] = {
             FactType.COUNTS,
             "Accounts that shared the template within each window that a rule asks for.",
         ),
-        Fact("cluster.id", _S, "Cluster that the account is in."),
+        Fact("cluster.id", _S, 'Cluster that the account is in; "" where it is in none.'),
+        Fact("cluster.ids", FactType.STRINGS, "Clusters that the account is in, the surest first."),
+        Fact(
+            "cluster.lineage",
+            FactType.STRINGS,
+            "Clusters that those were made from, each as child<parent.",
+        ),
         Fact("cluster.score", _D, "How sure the evidence is that one hand runs it, 0 to 1."),
         Fact("cluster.accounts", _I, "Accounts in the cluster."),
-        Fact("cluster.state", _S, "open, growing, quiet, confirmed or dismissed."),
+        Fact("cluster.state", _S, "none, open, growing, quiet, confirmed or dismissed."),
         Fact("cluster.account_weight", _D, "How much the account belongs to it, 0 to 1."),
         Fact("cluster.exchange_match", _B, "Whether this exchange shows the cluster's traits."),
         _known("time.now", FactType.TIME, "When the request arrived (UTC)."),

@@ -6,7 +6,8 @@ Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
 
 class Record(Struct, frozen=True, gc=False):
-    """One entry before it is chained: `type` is decision, completion, policy, fuse or admin.
+    """One entry before it is chained: `type` is decision, completion, settlement, policy,
+    clusters, fuse, disarmed or admin.
 
     `exchange` is the id the caller was given; `at_ns` is Unix nanoseconds; `fields` is JSON.
     """

@@ -47,10 +47,14 @@ OnError = OnMissing
 
 
 class OnUnavailable(StrEnum):
-    """What a rule that needs the store does while the store cannot answer."""
+    """What a rule that needs the store does while the store cannot answer.
+
+    LOCAL: each replica counts for itself, against its share of the limit.
+    """
 
     DENY = "deny"
     ALLOW = "allow"
+    LOCAL = "local"
 
 
 class Severity(StrEnum):
@@ -100,12 +104,37 @@ class RuleKind(StrEnum):
 
 
 class Unit(StrEnum):
-    """What a quota counts."""
+    """What a quota counts. COST is in millionths of the currency that the prices are written in."""
 
     REQUESTS = "requests"
     TOKENS = "tokens"
     INPUT_TOKENS = "input_tokens"
     OUTPUT_TOKENS = "output_tokens"
+    CACHED_TOKENS = "cached_tokens"
+    REASONING_TOKENS = "reasoning_tokens"
+    COST = "cost"
+    BYTES = "bytes"
+    CONCURRENT = "concurrent"
+
+    @property
+    def word(self) -> str:
+        """The unit as people are told it: output tokens."""
+        return "concurrent requests" if self is Unit.CONCURRENT else self.value.replace("_", " ")
+
+
+class Algorithm(StrEnum):
+    """How a limit counts.
+
+    FIXED: in windows that begin and end for everybody at once; of a fixed length, of the calendar,
+    or one that never ends. ROLLING: never more than the limit in any span of the window's
+    length. GCRA: a bucket of `burst` that fills at the rate of the limit (the generic cell rate
+    algorithm, ITU-T I.371). CONCURRENT: leases that are held while an exchange is under way.
+    """
+
+    FIXED = "fixed"
+    ROLLING = "rolling"
+    GCRA = "gcra"
+    CONCURRENT = "concurrent"
 
 
 class RefusalKind(Enum):

@@ -2,17 +2,19 @@
 
 `DIRECTORY/<64 hex digits>/` holds the files of a set as they were; `DIRECTORY/current.json` says
 which of them came into force last. Both are written aside, synced and renamed, so that they are
-whole or not there, after a power cut too.
+whole or not there, after a power cut too. Several processes may keep the same set at once.
 """
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
+from proxy.policy.alone import alone
 from proxy.policy.load import digest_of
 
 Texts = Sequence[tuple[str, bytes]]
@@ -42,11 +44,12 @@ class Archive:
     def keep(self, digest: str, texts: Texts) -> None:
         """Keep the files of a set that is taken up now, if they are not kept already, unharmed."""
         place = self._place(digest)
-        if place.is_dir():
-            if digest_of(_texts(place)) == digest:
-                return
-            shutil.rmtree(place)
-        self._write(place, texts)
+        with self._alone():
+            if place.is_dir():
+                if digest_of(_texts(place)) == digest:
+                    return
+                shutil.rmtree(place)
+            self._write(place, texts)
 
     def read(self, digest: str) -> Texts:
         """The files of a set. ValueError where they are no longer what the digest names."""
@@ -58,7 +61,8 @@ class Archive:
 
     def point_at(self, current: Current) -> None:
         """Note which set is in force now."""
-        write_whole(self._directory / POINTER, msgspec.json.encode(current) + b"\n")
+        with self._alone():
+            write_whole(self._directory / POINTER, msgspec.json.encode(current) + b"\n")
 
     def current(self) -> Current | None:
         """The set that came into force last; None where none ever did. ValueError for damage."""
@@ -72,6 +76,13 @@ class Archive:
             msg = f"{path}: cannot be read ({error})"
             raise ValueError(msg) from error
         return current
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._directory.exists():
+            self._directory.mkdir(parents=True, exist_ok=True)
+        with alone(self._directory):
+            yield
 
     def _place(self, digest: str) -> Path:
         name = digest.removeprefix("sha256:")
@@ -92,7 +103,10 @@ class Archive:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Replace a file so that a crash leaves either the old one or the new one, whole."""
+    """Replace a file so that a crash leaves either the old one or the new one, whole.
+
+    One writer at a time: who shares the file holds `alone`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".new")
     _write_synced(aside, data)

@@ -6,7 +6,8 @@ from typing import Any
 
 from proxy.policy.resets import Reset, resets
 from proxy.policy.rules import PolicySet
-from proxy.policy.schema import duration_s, instant_ns
+from proxy.policy.schema_quota import WINDOWS
+from proxy.policy.schema_texts import duration_s, instant_ns
 from proxy.policy.written import SECTIONS, Entry, Written
 
 DURATIONS = frozenset(("window", "within", "delay", "retry_after"))
@@ -43,6 +44,7 @@ class ListChange:
     added: tuple[str, ...]
     removed: tuple[str, ...]
     readers: tuple[str, ...]
+    section: str = "lists"
 
     def __str__(self) -> str:
         said = []
@@ -50,8 +52,10 @@ class ListChange:
             said.append(f"added {_some(self.added)}")
         if self.removed:
             said.append(f"removed {_some(self.removed)}")
-        whom = ", ".join(self.readers) or "nothing"
-        return f"lists {self.name}: {'; '.join(said)} (read by {whom})"
+        text = f"{self.section} {self.name}: {'; '.join(said)}"
+        if self.section != "lists":
+            return text
+        return f"{text} (read by {', '.join(self.readers) or 'nothing'})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,14 @@ class Difference:
     removed: tuple[tuple[str, str], ...]
     changed: tuple[RuleChange, ...]
     lists: tuple[ListChange, ...]
+    groups: tuple[ListChange, ...]
+    prices: tuple[str, ...]
     reordered: tuple[str, ...]
     resets: tuple[Reset, ...]
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.removed or self.changed or self.lists or self.reordered)
+        rules = self.added or self.removed or self.changed or self.reordered
+        return bool(rules or self.lists or self.groups or self.prices)
 
     def lines(self) -> tuple[str, ...]:
         """The change in words, a line for each part of it; none where nothing changes."""
@@ -76,6 +83,8 @@ class Difference:
             *(f"{section} {id_}: removed" for section, id_ in self.removed),
             *map(str, self.changed),
             *map(str, self.lists),
+            *map(str, self.groups),
+            *(f"prices: {text}" for text in self.prices),
             *(f"{section}: heard in another order" for section in self.reordered),
             *(f"quotas {reset.rule}: counts from nothing, {reset.why}" for reset in self.resets),
         )
@@ -97,6 +106,8 @@ def compare(old: PolicySet, new: PolicySet) -> Difference:
         removed=tuple((e.section, e.spec.id) for e in gone if e.spec.id not in renamed),
         changed=tuple(_changes(before, after, was)),
         lists=tuple(_lists(before, after)),
+        groups=tuple(_groups(old, new)),
+        prices=tuple(_prices(old, new)),
         reordered=tuple(_reordered(before, after)),
         resets=counters,
     )
@@ -159,6 +170,8 @@ def _leaves(value: Mapping[str, Any], above: str) -> Iterator[tuple[str, object]
     for key, inner in value.items():
         if isinstance(inner, dict):
             yield from _leaves(inner, f"{above}{key}.")
+        elif key == "per" and isinstance(inner, list) and len(inner) == 1:
+            yield f"{above}{key}", inner[0]
         elif inner is not None:
             yield f"{above}{key}", inner
 
@@ -166,7 +179,7 @@ def _leaves(value: Mapping[str, Any], above: str) -> Iterator[tuple[str, object]
 def _meant(key: str, value: object) -> object:
     """A value as it counts: an hour is sixty minutes, and all accounts are all."""
     last = key.rpartition(".")[2]
-    if isinstance(value, str) and last in DURATIONS:
+    if isinstance(value, str) and last in DURATIONS and value not in WINDOWS:
         return duration_s(value)
     if isinstance(value, str) and last in INSTANTS:
         return instant_ns(value)
@@ -184,6 +197,33 @@ def _lists(before: Written, after: Written) -> Iterator[ListChange]:
         if added or removed:
             readers = after.readers(name) if name in new else before.readers(name)
             yield ListChange(name, added, removed, readers)
+
+
+def _groups(before: PolicySet, after: PolicySet) -> Iterator[ListChange]:
+    old, new = before.model_groups, after.model_groups
+    for name in dict.fromkeys((*new, *old)):
+        had, has = old.get(name, ()), new.get(name, ())
+        added = tuple(value for value in has if value not in had)
+        removed = tuple(value for value in had if value not in has)
+        if added or removed:
+            yield ListChange(name, added, removed, (), "model_groups")
+
+
+def _prices(before: PolicySet, after: PolicySet) -> Iterator[str]:
+    """The entries of the price table that are gone, and those that are new, in words."""
+    old, new = _price_texts(before), _price_texts(after)
+    yield from (f"removed {text}" for text in old if text not in new)
+    yield from (f"added {text}" for text in new if text not in old)
+    if sorted(old) == sorted(new) and old != new:
+        yield "in another order"
+
+
+def _price_texts(policy: PolicySet) -> list[str]:
+    return [
+        ", ".join(f"{key} {_shown(value)}" for key, value in _leaves(price.model_dump(), ""))
+        for _, spec in policy.sources
+        for price in spec.prices
+    ]
 
 
 def _reordered(before: Written, after: Written) -> Iterator[str]:

@@ -5,30 +5,30 @@ from typing import Any, TypeVar
 
 from proxy.model.decision import NOTHING_MODIFIED, Modifiers
 from proxy.model.facts import CATALOGUE
+from proxy.model.plan import NEVER_NS
 from proxy.model.verdict import (
     Durability,
     Mode,
     OnMissing,
     OnUnavailable,
     Severity,
-    Unit,
     Verdict,
 )
 from proxy.policy.checked import check
 from proxy.policy.compile_match import COUNTRY_CODE, MatchCompiler
+from proxy.policy.compile_quota import Seen, price_entry, quota_fields
 from proxy.policy.countries import COUNTRIES
-from proxy.policy.match import Match
+from proxy.policy.match import Keyed, Match
 from proxy.policy.partial import SECTIONS, ids_of, list_names, readable
+from proxy.policy.prices import Entry, Prices
 from proxy.policy.problem import Problem, ProblemsError
 from proxy.policy.reveals import giving_away
 from proxy.policy.rules import (
-    NEVER_NS,
     AccessRule,
     ExceptionRule,
     FingerprintRule,
     Fuse,
     GeographyRule,
-    Limit,
     PolicySet,
     QuotaRule,
 )
@@ -40,15 +40,14 @@ from proxy.policy.schema import (
     GeographySpec,
     ModifySpec,
     PolicyFile,
-    QuotaSpec,
-    RuleSpec,
-    duration_s,
-    instant_ns,
 )
+from proxy.policy.schema_quota import PriceSpec, QuotaSpec
+from proxy.policy.schema_rule import RuleSpec
+from proxy.policy.schema_texts import duration_s, instant_ns
 from proxy.policy.yamlfile import Document, Path, parse
 
-SUBJECTS = {"account": "account.id", "key": "account.key", "organization": "account.organization"}
 LONGEST_DELAY_S = 60
+NOT_STATIC = "a subject is named by static facts: what the store reads is known only after"
 
 Made = TypeVar("Made")
 
@@ -71,7 +70,14 @@ class Compiler:
             for name, values in spec.lists.items():
                 self.matches.lists_filled(document, name, values)
             self._check_ids(document, spec)
+        self.model_groups = self._model_groups(parsed)
+        self.prices = Prices(tuple(self._each(parsed, "prices", self._price)))
+        self.quotas = {
+            rule.id: rule for _, spec in parsed for rule in spec.quotas if rule is not None
+        }
         self.ids = frozenset[str]().union(*(ids_of(document) for document, _ in parsed))
+        priced = any(spec.prices for _, spec in parsed)
+        self.seen = Seen(self.ids, priced, self.complete)
         made: dict[str, tuple[Any, ...]] = {
             section: tuple(self._each(parsed, section, make))
             for section, make in self._makers().items()
@@ -83,6 +89,7 @@ class Compiler:
         return PolicySet(
             digest=digest,
             lists=lists,
+            model_groups=self.model_groups,
             files=tuple(name for name, _ in self.texts),
             places=self.places,
             sources=tuple(parsed),
@@ -125,6 +132,25 @@ class Compiler:
                 lists[name] = tuple(values)
         wrong = frozenset[str]().union(*(list_names(document) for document, _ in parsed))
         return dict.fromkeys(sorted(wrong - lists.keys()), ()) | lists
+
+    def _model_groups(
+        self, parsed: list[tuple[Document, PolicyFile]]
+    ) -> dict[str, tuple[str, ...]]:
+        groups: dict[str, tuple[str, ...]] = {}
+        for document, spec in parsed:
+            for name, models in spec.model_groups.items():
+                path: Path = ("model_groups", name)
+                if name in groups:
+                    message = f'the group "{name}" is defined twice'
+                    self.problems.append(document.problem(path, message, at_key=True))
+                groups[name] = tuple(self.matches.values(document, path, models))
+        return groups
+
+    def _price(self, document: Document, path: Path, spec: PriceSpec) -> Entry:
+        if spec.not_before and spec.until and instant_ns(spec.not_before) >= instant_ns(spec.until):
+            self._fault(document, (*path, "until"), "the prices end before they begin")
+        models = self.matches.values(document, (*path, "models"), spec.models)
+        return price_entry(spec, models)
 
     def _each(
         self,
@@ -263,26 +289,24 @@ class Compiler:
     # Rules by kind
 
     def _quota(self, document: Document, path: Path, spec: QuotaSpec) -> QuotaRule:
-        limits = tuple(
-            Limit(unit, amount)
-            for unit in Unit
-            if (amount := getattr(spec.limit, unit.value)) is not None
-        )
-        if not limits:
-            message = (
-                "a quota needs at least one limit: requests, tokens, input_tokens, output_tokens"
-            )
-            self._fault(document, (*path, "limit"), message)
         common = self._common(document, path, spec, OnMissing.APPLY)
+
+        def fault(below: Path, message: str) -> None:
+            self._fault(document, (*path, *below), message)
+
+        def subject(text: str) -> Keyed | None:
+            return self.matches.subject(document, (*path, "per", "cel"), text)
+
+        own = quota_fields(spec, self.quotas, self.prices, subject, fault, self.seen)
+        by = own["by"].facts if own["by"] else ()
+        if "cluster" in own["per"] or any(CATALOGUE[fact].recognizes for fact in by):
+            common["recognizes"] = True
+            common["on_missing"] = OnMissing(spec.on_missing or "abstain")
         self._no_readings(document, path, common["match"], "a quota")
+        if any(CATALOGUE[fact].reading for fact in by):
+            self._fault(document, (*path, "per", "cel"), NOT_STATIC)
         self._reveals(document, path, spec, common)
-        return QuotaRule(
-            **common,
-            subject=SUBJECTS[spec.per],
-            limits=limits,
-            window_s=duration_s(spec.window),
-            assume_output_tokens=spec.assume_output_tokens,
-        )
+        return QuotaRule(**common, **own)
 
     def _geography(self, document: Document, path: Path, spec: GeographySpec) -> GeographyRule:
         given = [k for k in ("deny_countries", "allow_countries") if getattr(spec, k) is not None]
@@ -306,6 +330,9 @@ class Compiler:
         common = self._common(document, path, spec, OnMissing.APPLY)
         if not common["pending"]:
             self._needs_no_store(document, path, spec)
+        elif spec.on_unavailable == "local":
+            message = "local is for quotas: this rule counts nothing; write deny or allow"
+            self._fault(document, (*path, "on_unavailable"), message)
         if spec.then is None and spec.modify is None:
             message = "an access rule needs `then` (deny, throttle, step_up, delay) or `modify`"
             self._fault(document, path, message)

@@ -9,9 +9,10 @@ from proxy.model.exchange import SURFACE_NAMES, Dialect
 from proxy.model.facts import ANONYMIZER_KINDS, CATALOGUE, NO_ANONYMIZER
 from proxy.policy.cel import CelError, Environment
 from proxy.policy.countries import COUNTRIES, OFTEN_MEANT
-from proxy.policy.match import Atom, Condition, Match, any_of, globbed, in_networks, one_of
+from proxy.policy.match import Atom, Condition, Keyed, Match, any_of, globbed, in_networks, one_of
 from proxy.policy.problem import Problem
-from proxy.policy.schema import MatchSpec, ValuesOrList
+from proxy.policy.schema_rule import MatchSpec
+from proxy.policy.schema_texts import ValuesOrList
 from proxy.policy.yamlfile import Document, Path
 
 ANONYMIZERS = (*ANONYMIZER_KINDS, NO_ANONYMIZER)
@@ -75,6 +76,15 @@ class MatchCompiler:
         if spec.cel is not None:
             conditions.extend(self._condition(document, (*path, "cel"), spec.cel))
         return Match(tuple(conditions))
+
+    def subject(self, document: Document, path: Path, text: str) -> Keyed | None:
+        """The expression whose value names a quota's subject; None where it has a fault."""
+        try:
+            return self._cel.subject(text)
+        except CelError as error:
+            place = partial(document.problem_in, path)
+            self.problems.extend(place(fault.offset, fault.message) for fault in error.faults)
+            return None
 
     def table(self, document: Document, path: Path, key: str, given: ValuesOrList) -> Condition:
         """The condition of one key of a match."""

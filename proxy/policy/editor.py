@@ -26,7 +26,7 @@ KNOWN: Mapping[str, Iterable[str]] = {
 
 def policy_schema() -> dict[str, Any]:
     """The schema of one policy file. What it cannot say, `gauger policy check` says."""
-    schema = _drafted(PolicyFile.model_json_schema())
+    schema = in_draft_07(PolicyFile.model_json_schema())
     schema["properties"]["lists"]["additionalProperties"] = False
     return {"$schema": DRAFT, "title": "Gauger policy file", **schema}
 
@@ -36,17 +36,19 @@ def schema_text() -> str:
     return json.dumps(policy_schema(), indent=2) + "\n"
 
 
-def _drafted(node: Any) -> Any:
+def in_draft_07(node: Any) -> Any:
     """Pydantic's 2020-12 schema in draft-07, without what it says of Python.
 
     Titles are names of classes and fields; an absent key is null there, and a null in a file is a
     fault.
     """
     if isinstance(node, list):
-        return [_drafted(item) for item in node if item != {"type": "null"}]
+        return [in_draft_07(item) for item in node if item != {"type": "null"}]
     if not isinstance(node, dict):
         return node
-    drafted = {_named(key): _drafted(value) for key, value in node.items() if _wanted(key, value)}
+    drafted = {
+        _named(key): in_draft_07(value) for key, value in node.items() if _wanted(key, value)
+    }
     for key, value in _mapping(drafted.get("properties")).items():
         if key in KNOWN:
             value["anyOf"][0]["items"] = {"enum": sorted(KNOWN[key])}

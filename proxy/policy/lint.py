@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from proxy.policy.lints.exceptions import exceptions
 from proxy.policy.lints.never import NEVER, past
+from proxy.policy.lints.prices import PRICES
 from proxy.policy.lints.quotas import QUOTAS, loose
 from proxy.policy.lints.shadowed import shadowed
 from proxy.policy.lints.telling import TELLING
@@ -21,6 +22,7 @@ from proxy.policy.written import Written
 LINTS: tuple[Callable[[Written], Iterator[Problem]], ...] = (
     *NEVER,
     *QUOTAS,
+    *PRICES,
     *UNSURE,
     *VALUES,
     exceptions,

@@ -81,6 +81,15 @@ Atom = Condition | Expression
 
 
 @dataclass(frozen=True, slots=True)
+class Keyed:
+    """An expression whose value names a subject; `evaluate` is made by `proxy.policy.cel`."""
+
+    text: str
+    facts: frozenset[str]
+    evaluate: Callable[[Facts], str | Missing | Failed]
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """Conditions that must all hold; none of them governs every exchange."""
 

@@ -24,8 +24,16 @@ def readable(document: Document) -> PolicyFile | None:
         return None
     given = _mapping(data.get("lists"))
     lists = {name: values for name, values in given.items() if _texts(values)}
-    sections: dict[str, Any] = {name: _entries(name, data.get(name)) for name in SECTIONS}
-    return PolicyFile.model_construct(None, lists=lists, **sections)
+    groups = _mapping(data.get("model_groups"))
+    sections: dict[str, Any] = {
+        name: _entries(name, data.get(name)) for name in (*SECTIONS, "prices")
+    }
+    return PolicyFile.model_construct(
+        None,
+        lists=lists,
+        model_groups={name: models for name, models in groups.items() if _texts(models)},
+        **sections,
+    )
 
 
 def ids_of(document: Document) -> set[str]:

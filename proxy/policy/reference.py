@@ -126,7 +126,7 @@ def _fact(fact: Fact) -> tuple[str, ...]:
         "optional" if fact.optional else "always known",
         *(["recorded as a pseudonym"] if fact.personal else []),
         *(["known only once the counters were read; cannot select a quota"] * fact.reading),
-        *(["not in conditions"] if fact.type is FactType.COUNTS else []),
+        *(["not in conditions"] if fact.type in (FactType.COUNTS, FactType.LIMITS) else []),
     ]
     return f"`{fact.name}`", fact.type.value, ", ".join(notes), fact.description
 

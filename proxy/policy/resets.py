@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from proxy.model.verdict import Algorithm
 from proxy.policy.match import Condition
 from proxy.policy.rules import PolicySet, QuotaRule
 
@@ -54,9 +55,11 @@ def _resets(before: PolicySet, after: PolicySet) -> Iterator[Reset]:
             alike = _alike(rule, gone.get(_counted(rule), []))
             if alike:
                 yield Reset(rule.id, "id", f"it was called {alike.id}", alike.id)
-        elif same.window_s != rule.window_s:
-            why = f"its window was {same.window_s} s and is {rule.window_s} s"
+        elif same.window != rule.window:
+            why = f"its window was {same.window.text} and is {rule.window.text}"
             yield Reset(rule.id, "window", why)
+        elif _algorithms(same) != _algorithms(rule):
+            yield Reset(rule.id, "algorithm", "it counts by another algorithm")
         elif same.subject != rule.subject:
             yield Reset(rule.id, "per", f"it counted {same.subject} and counts {rule.subject}")
 
@@ -68,7 +71,7 @@ def _alike(rule: QuotaRule, gone: list[QuotaRule]) -> QuotaRule | None:
 
 
 def _counted(rule: QuotaRule) -> tuple[object, ...]:
-    return tuple(map(_meaning, rule.match.conditions)), rule.subject, rule.window_s
+    return tuple(map(_meaning, rule.match.conditions)), rule.subject, rule.window
 
 
 def _meaning(atom: object) -> object:
@@ -76,6 +79,10 @@ def _meaning(atom: object) -> object:
     if isinstance(atom, Condition):
         return atom.fact, atom.values or atom.patterns or atom.networks or atom.text
     return getattr(atom, "text", "")
+
+
+def _algorithms(rule: QuotaRule) -> set[str]:
+    return {limit.algorithm.value for limit in rule.limits} - {Algorithm.CONCURRENT.value}
 
 
 def _units(rule: QuotaRule) -> set[str]:

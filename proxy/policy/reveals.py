@@ -2,11 +2,14 @@
 
 A rule over fingerprint or cluster facts may only look like the account's own limit (a throttle in
 borrowed words, or a quota). Whatever else it does shows in the answer and needs `reveals: true`.
+A quota that refuses looks like another limit; one that shortens answers looks like none.
 """
 
 from collections.abc import Iterator
 
-from proxy.policy.schema import AccessSpec, ActionSpec, GeographySpec, RuleSpec
+from proxy.policy.schema import AccessSpec, ActionSpec, GeographySpec
+from proxy.policy.schema_quota import QuotaSpec
+from proxy.policy.schema_rule import RuleSpec
 
 _ACCEPT = "accept that with reveals: true"
 
@@ -36,6 +39,8 @@ def giving_away(spec: RuleSpec, *, selects: bool = True) -> Iterator[tuple[str, 
         yield key, f"a refusal by place tells the caller that he was recognized; {_ACCEPT}"
     if isinstance(spec, ActionSpec):
         yield from _by_action(spec)
+    if isinstance(spec, QuotaSpec):
+        yield from _by_length(spec)
 
 
 def _own_durability(spec: RuleSpec) -> str | None:
@@ -52,3 +57,18 @@ def _by_action(spec: ActionSpec) -> Iterator[tuple[str, str]]:
         )
     if spec.modify is not None:
         yield "modify", f"a changed answer tells the caller that he was recognized; {_ACCEPT}"
+
+
+def _by_length(spec: QuotaSpec) -> Iterator[tuple[str, str]]:
+    if spec.clamp is not None:
+        yield (
+            "clamp",
+            "an answer shorter than asked for tells the caller that he was recognized; "
+            f"remove clamp, or {_ACCEPT}",
+        )
+    if spec.hard:
+        yield (
+            "hard",
+            "an answer that is cut off tells the caller that he was recognized; "
+            f"remove hard, or {_ACCEPT}",
+        )

@@ -1,11 +1,13 @@
 """Compiled rules and the policy set: frozen, ready to be asked about facts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from proxy.model.decision import NOTHING_MODIFIED, Modifiers
+from proxy.model.plan import NEVER_NS
 from proxy.model.verdict import (
+    Algorithm,
     Durability,
     Mode,
     OnError,
@@ -16,11 +18,13 @@ from proxy.model.verdict import (
     Unit,
     Verdict,
 )
-from proxy.policy.match import Match
+from proxy.policy.match import Keyed, Match, wildcards
+from proxy.policy.prices import Prices
 from proxy.policy.schema import PolicyFile
+from proxy.policy.windows import Window
 from proxy.policy.yamlfile import Document
 
-NEVER_NS = 2**63 - 1
+UNNAMED_OUTPUT = 1024  # reserved where neither the request, the rule nor experience says how much
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +69,59 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One amount for each window."""
+    """One amount for each window: with GCRA `burst` of it at once."""
 
     unit: Unit
     amount: int
+    algorithm: Algorithm = Algorithm.FIXED
+    burst: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaRule(Rule):
-    """Limits for each subject (the value of fact `subject`) and window."""
+    """Limits for each subject and window.
+
+    The subject is the values of the dimensions `per` (of DIMENSIONS) together, or what the
+    expression `by` gives. `clamp` is the least output that a request is given where less is left
+    than it asks for, None where it is refused then. With `hard` a stream ends at the limit.
+    `assume_output_tokens` None: as much as the model is expected to answer. `prices` count costs.
+    """
 
     kind = RuleKind.QUOTA
-    subject: str = "account.id"
+    per: tuple[str, ...] = ("account",)
+    by: Keyed | None = None
     limits: tuple[Limit, ...] = ()
-    window_s: int = 60
-    assume_output_tokens: int = 1024
+    window: Window = field(default_factory=lambda: Window(length_s=60))
+    clamp: int | None = None
+    hard: bool = False
+    assume_output_tokens: int | None = None
+    prices: Prices = field(default_factory=Prices)
+    # What does not depend on the exchange: of each limit what its counters' names begin and end
+    # with, around the subject; whether any of them is counted in windows that follow each other.
+    counters: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
+    window_counts: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        counters = tuple((f"{self.id}|{one.unit.value}|", self._suffix(one)) for one in self.limits)
+        object.__setattr__(self, "counters", counters)
+        windows = any(one.algorithm is Algorithm.FIXED for one in self.limits)
+        object.__setattr__(self, "window_counts", windows)
+
+    def _suffix(self, limit: Limit) -> str:
+        """The algorithm and the window, as a counter's name has them."""
+        if limit.algorithm is Algorithm.CONCURRENT:
+            return f"|{limit.algorithm.value}"
+        return f"|{limit.algorithm.value}:{self.window.word}"
+
+    @property
+    def names_subjects(self) -> bool:
+        """Whether facts that may be unknown name its subjects."""
+        return self.by is not None or self.per != ("account",)
+
+    @property
+    def subject(self) -> str:
+        """What it counts by, in words."""
+        return self.by.text if self.by else ", ".join(self.per)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +177,40 @@ class ExceptionRule:
     description: str = ""
 
 
+# The facts that name a subject, by dimension. An account without an organization, or a key, stands
+# for itself; `everybody` is one subject, whatever the facts.
+DIMENSION_FACTS: Mapping[str, str] = {
+    "account": "account.id",
+    "key": "account.key",
+    "organization": "account.organization",
+    "model": "request.model",
+    "model_group": "request.model_group",
+    "surface": "request.surface",
+    "tier": "account.tier",
+    "country": "client.country",
+    "network": "client.network",
+    "cluster": "cluster.ids",
+}
+
+
+def charged_by(rule: QuotaRule) -> frozenset[str]:
+    """The facts that decide what a quota charges, besides those of its match."""
+    facts = {DIMENSION_FACTS[name] for name in rule.per if name in DIMENSION_FACTS}
+    if "cluster" in rule.per:
+        facts.add("cluster.lineage")
+    if rule.by is not None:
+        facts |= rule.by.facts
+    units = {limit.unit for limit in rule.limits}
+    if not units.isdisjoint(WRITTEN):
+        facts.add("request.expected_output_tokens")
+    if Unit.BYTES in units:
+        facts.add("request.body_bytes")
+    return frozenset({*facts, "account.limits", "request.requests"})
+
+
+# Units of which output is a part: a request reserves what it may be answered.
+WRITTEN = frozenset((Unit.TOKENS, Unit.OUTPUT_TOKENS, Unit.REASONING_TOKENS, Unit.COST))
+
 AnyRule = GeographyRule | AccessRule | FingerprintRule | QuotaRule
 
 
@@ -153,6 +229,7 @@ class PolicySet:
     fingerprints: tuple[FingerprintRule, ...] = ()
     quotas: tuple[QuotaRule, ...] = ()
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    model_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     places: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
     sources: tuple[tuple[Document, PolicyFile], ...] = field(default=(), repr=False, compare=False)
@@ -172,7 +249,16 @@ class PolicySet:
         """Names of the facts that any rule or exception reads: a record must hold these."""
         read = [rule.match.facts for rule in (*self.rules, *self.exceptions)]
         own = [{"client.country"}] if self.geography else []
-        return frozenset().union(*read, *own)
+        counted = [charged_by(rule) for rule in self.quotas]
+        return frozenset().union(*read, *own, *counted)
+
+    def model_group(self, model: str) -> str:
+        """The group of a model, by the first that names it; its own name where none does."""
+        return next((name for name, names in self._groups if names(model)), model)
+
+    @cached_property
+    def _groups(self) -> tuple[tuple[str, Callable[[str], bool]], ...]:
+        return tuple((name, wildcards(names)) for name, names in self.model_groups.items())
 
     @property
     def template_windows_s(self) -> frozenset[int]:

@@ -11,8 +11,9 @@ from proxy.policy.cel.text import CelError, scan
 from proxy.policy.compile_match import TABLES
 from proxy.policy.match import Atom
 from proxy.policy.problem import Problem
-from proxy.policy.rules import PolicySet
-from proxy.policy.schema import ExceptionSpec, MatchSpec, RuleSpec
+from proxy.policy.rules import DIMENSION_FACTS, PolicySet
+from proxy.policy.schema import ExceptionSpec
+from proxy.policy.schema_rule import MatchSpec, RuleSpec
 from proxy.policy.yamlfile import Document, Path
 
 SECTIONS = ("exceptions", "geography", "access", "fingerprints", "quotas")
@@ -66,6 +67,8 @@ def _keys_over(fact: str) -> Iterator[str]:
     """The keys of a file that read a fact."""
     yield from (key for key, (_, of) in TABLES.items() if of == fact)
     yield from {"client.asn": ("asns",), "client.country": LISTING[1:]}.get(fact, ())
+    if fact in DIMENSION_FACTS.values():
+        yield "per"
 
 
 def _offset(condition: str, clause: str) -> int:
@@ -94,8 +97,9 @@ class Written:
         return Problem("", 0, 0, message)
 
     def readers(self, name: str) -> tuple[str, ...]:
-        """Ids of the rules and exceptions that read a list."""
-        return tuple(id_ for id_, entry in self.entries.items() if name in lists_of(entry.spec))
+        """Ids of the rules and exceptions that read a list, and names of other sections that do."""
+        rules = (id_ for id_, entry in self.entries.items() if name in lists_of(entry.spec))
+        return (*rules, *dict.fromkeys(_sections_that_read(self.policy, f"${name}")))
 
 
 def _entries(policy: PolicySet) -> Iterator[Entry]:
@@ -103,6 +107,14 @@ def _entries(policy: PolicySet) -> Iterator[Entry]:
         for section in SECTIONS:
             for i, written in enumerate(getattr(spec, section)):
                 yield Entry(section, document, (section, i), written)
+
+
+def _sections_that_read(policy: PolicySet, written: str) -> Iterator[str]:
+    for _, spec in policy.sources:
+        if any(price.models == written for price in spec.prices):
+            yield "prices"
+        if written in spec.model_groups.values():
+            yield "model_groups"
 
 
 def lists_of(spec: AnySpec) -> frozenset[str]:

@@ -258,7 +258,7 @@ def test_what_uses_no_tokens_is_not_refused_where_a_stream_ran_past_the_limit(be
     table = bench(QUOTA)
     table.judge()
     tokens = table.plan.charges[1]
-    table.store.correct([Correction(tokens.counter, tokens.window_s, NOON_NS, 5_000)])
+    table.store.correct(table.plan, [Correction(tokens, 5_000)])
     listing = table.judge(request__input_tokens=0, request__max_tokens=0)
     assert listing.verdict is Verdict.ALLOW
     assert listing.limits[1].remaining == 0

@@ -3,6 +3,7 @@
 import copy
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -120,3 +121,35 @@ def test_a_recognized_caller_is_served_like_a_stranger_or_as_if_he_met_his_own_l
     assert (refusal.limit.remaining, refusal.retry_at_ns) == (0, refusal.limit.resets_at_ns)
     own = policy.by_id[refusal.limit.rule]
     assert refusal.message == own.message or refusal.message.startswith("Rate limit reached: ")
+
+
+BORROWED = """
+quotas:
+  - {id: own, mode: enforce, limit: {requests: 10}, window: 100s, algorithm: ALGORITHM}
+  - {id: budget, mode: enforce, limit: {tokens: 100000}, window: lifetime}
+access:
+  - {id: hidden, mode: enforce, match: has(cluster.id) && cluster.score > 0.5, then: throttle}
+"""
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "retry_s", "reset_s"),
+    [("fixed", 100, 100), ("rolling", 100, 100), ("gcra", 10, 100)],
+)
+def test_a_borrowed_limit_that_was_never_used_has_a_reset_to_wait_for(algorithm, retry_s, reset_s):
+    policy = compile_texts([("p.yaml", BORROWED.replace("ALGORITHM", algorithm).encode())])
+    his = decided(policy, MemoryStore(), SUSPECT, NOON_NS, available=True)
+    assert his.refusal is not None
+    assert his.refusal.limit is not None
+    assert his.refusal.retry_at_ns == NOON_NS + retry_s * S
+    assert his.refusal.limit.resets_at_ns == NOON_NS + reset_s * S
+    assert his.refusal.limit in his.limits
+
+
+def test_a_budget_for_ever_is_not_said_to_be_spent_where_it_is_not():
+    text = BORROWED.replace("  - {id: own", "  # - {id: own")
+    policy = compile_texts([("p.yaml", text.encode())])
+    his = decided(policy, MemoryStore(), SUSPECT, NOON_NS, available=True)
+    assert his.refusal is not None
+    assert (his.refusal.spent, his.refusal.message) == (False, "Rate limit reached.")
+    assert his.refusal.retry_at_ns == NOON_NS + 60 * S

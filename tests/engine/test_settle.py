@@ -1,10 +1,11 @@
 import pytest
 
 from proxy.engine.settle import settle
-from proxy.model.plan import Charge, Plan
+from proxy.model.plan import Charge, Plan, Reading, Readings
 from proxy.model.usage import Outcome, Usage
 from proxy.model.verdict import Mode, Unit
 
+TAKEN = Readings((Reading(0, 60),) * 4, taken=True)
 USED = Usage(input_tokens=90, cached_tokens=40, output_tokens=30, reasoning_tokens=10)
 
 
@@ -64,11 +65,27 @@ def plan_of() -> Plan:
 )
 def test_what_is_charged_in_the_end(outcome: Outcome, charged: dict[str, int]):
     plan = plan_of()
-    deltas = {c.counter: c.delta for c in settle(plan, outcome)}
+    deltas = {c.charge.counter: c.delta for c in settle(plan, TAKEN, outcome)}
     assert {c.counter: c.amount + deltas.get(c.counter, 0) for c in plan.charges} == charged
 
 
-def test_corrections_name_the_time_of_the_reservation_and_never_change_nothing():
-    corrections = settle(plan_of(), Outcome(200, True, USED))
-    assert {c.taken_at_ns for c in corrections} == {5}
+@pytest.mark.parametrize(
+    ("outcome", "tokens"),
+    [
+        (Outcome(200, True, None, unknown=True), 600),
+        (Outcome(0, False, None, unknown=True), 600),
+        (Outcome(200, False, None, delivered_output_tokens=900, unknown=True), 1000),
+        (Outcome(200, True, USED, unknown=True), 120),
+        (Outcome(400, True, None, unknown=True), 0),
+        (Outcome(0, False, None, forwarded=False, unknown=True), 0),
+    ],
+)
+def test_what_nobody_can_tell_stays_reserved(outcome: Outcome, tokens: int):
+    deltas = {c.charge.counter: c.delta for c in settle(plan_of(), TAKEN, outcome)}
+    assert 600 + deltas.get("tokens", 0) == tokens
+
+
+def test_corrections_never_change_nothing():
+    corrections = settle(plan_of(), TAKEN, Outcome(200, True, USED))
+    assert corrections
     assert all(c.delta for c in corrections)

@@ -1,3 +1,6 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -55,7 +58,8 @@ def test_the_set_in_force_last_is_found_again(tmp_path: Path):
     assert Archive(tmp_path / "policies").current() == first
     archive.point_at(Current(TWO, "unknown", 2))
     assert archive.current() == Current(TWO, "unknown", 2)
-    assert [file.name for file in (tmp_path / "policies").iterdir()] == ["current.json"]
+    held = {file.name for file in (tmp_path / "policies").iterdir()}
+    assert held == {"current.json", ".lock"}
 
 
 @pytest.mark.parametrize(
@@ -81,3 +85,24 @@ def test_a_file_is_replaced_whole_also_over_what_a_crash_left(tmp_path: Path):
     write_whole(path, b"second")
     assert path.read_bytes() == b"second"
     assert [file.name for file in path.parent.iterdir()] == ["state.json"]
+
+
+def test_several_that_keep_one_set_and_point_at_it_at_once_leave_it_whole(tmp_path: Path):
+    begin = threading.Barrier(8)
+
+    def kept(_: int) -> None:
+        archive = Archive(tmp_path / "policies")
+        begin.wait()
+        for _ in range(5):
+            archive.keep(ONE, TEXTS)
+            archive.point_at(Current(ONE, "unknown", 1))
+            harmed = place(tmp_path / "policies", ONE) / "a.yaml"
+            with suppress(FileNotFoundError), harmed.open("r+b") as file:  # another may mend it
+                file.write(b"harmed")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(kept, range(8)))
+    archive = Archive(tmp_path / "policies")
+    archive.keep(ONE, TEXTS)
+    assert [text for _, text in archive.read(ONE)] == [b"one", b"two"]
+    assert archive.current() == Current(ONE, "unknown", 1)

@@ -62,7 +62,7 @@ def lines(*changes: tuple[str, str]) -> list[str]:
             [
                 "quotas per-minute: per account → key",
                 "quotas per-minute: counts from nothing, "
-                "it counted account.id and counts account.key",
+                "it counted account and counts key",
             ],
         ),
         ("mode: warn", "mode: enforce", ["access slow: mode warn → enforce"]),
@@ -85,6 +85,10 @@ def lines(*changes: tuple[str, str]) -> list[str]:
         ]),
         ("access:\n", "access:\n  - {id: new, match: {tiers: [x]}, mode: shadow, then: deny}\n", [
             "access new: added",
+        ]),
+        ("quotas:", "model_groups: {g: [m-1]}\nquotas:", ["model_groups g: added m-1"]),
+        ("quotas:", "prices: [{models: [m], input: 0.5}]\nquotas:", [
+            "prices: added models [m], input 0.5, output 0, request 0, image 0, second 0",
         ]),
         # The same in other words is no change.
         ("window: 1m", "window: 60s", []),

@@ -9,7 +9,8 @@ import jsonschema
 import pytest
 
 from proxy.policy.editor import DRAFT, policy_schema, schema_text
-from proxy.policy.schema import MatchSpec
+from proxy.policy.schema_quota import DIMENSIONS, WINDOWS
+from proxy.policy.schema_rule import MatchSpec
 from proxy.policy.yamlfile import parse
 
 ROOT = Path(__file__).parents[2]
@@ -118,5 +119,5 @@ def test_words_that_are_known_beforehand_are_offered():
     assert "DE" in match["countries"]["anyOf"][0]["items"]["enum"]
     assert "messages" in match["surfaces"]["anyOf"][0]["items"]["enum"]
     quota = SCHEMA["definitions"]["QuotaSpec"]["properties"]
-    assert quota["per"]["enum"] == ["account", "key", "organization"]
-    assert quota["assume_output_tokens"]["default"] == 1024
+    assert quota["per"]["anyOf"][0]["enum"] == list(DIMENSIONS)
+    assert quota["window"]["anyOf"][0]["enum"] == list(WINDOWS)

@@ -13,7 +13,10 @@ from tests.policy.reached import unreached
 
 FOLDER = Path(__file__).parent / "faults"
 POLICY = Path(proxy.policy.__file__).parent
-MODULES = ("yamlfile", "checked", "schema", "compile", "compile_match", "reveals")
+MODULES = (
+    *("yamlfile", "checked", "schema", "schema_texts", "schema_rule", "schema_quota"),
+    *("compile", "compile_match", "compile_quota", "reveals"),
+)
 CEL = [file for file in sorted((POLICY / "cel").glob("*.py")) if file.name != "runtime.py"]
 FILES = [POLICY / f"{name}.py" for name in MODULES] + CEL
 NO_FAULTS = (

@@ -6,6 +6,7 @@ import pytest
 from proxy.model.verdict import Durability, Mode, OnMissing, Unit, Verdict
 from proxy.policy.load import compile_texts, load
 from proxy.policy.problem import ProblemsError
+from proxy.policy.windows import Window
 
 GOOD = """
 lists:
@@ -48,7 +49,7 @@ def test_rules_of_all_three_kinds_compile():
         (Unit.REQUESTS, 10),
         (Unit.TOKENS, 5000),
     ]
-    assert free.window_s == 60
+    assert free.window == Window(length_s=60)
     assert free.on_missing is OnMissing.APPLY
     assert embargo.countries == {"CU", "IR"}
     assert embargo.durability is Durability.BEFORE
@@ -72,9 +73,8 @@ def test_lists_of_one_file_serve_the_rules_of_another():
 def test_all_faults_of_all_files_are_told_at_once_in_order():
     bad = quota(window="1 minute", limitt="{requests: 5}", limit="")
     assert faults(bad, GOOD.replace("$embargoed", "$embargo")) == [
-        'a.yaml:2:5: "limit" is missing',
-        'a.yaml:4:13: "1 minute" is not a duration '
-        "(write a whole number and s, m, h, d or w: 30s, 10m, 1d)",
+        'a.yaml:4:13: "1 minute" is not a duration (write a whole number and s, m, h, d or w: '
+        "30s, 10m, 1d), or a window of the calendar: minute, hour, day, week, month, lifetime",
         'a.yaml:5:5: unknown key "limitt" (did you mean "limit"?)',
         'b.yaml:14:21: there is no list "embargo" (did you mean "$embargoed"?)',
     ]

@@ -22,7 +22,7 @@ BEFORE = """quotas:
         (
             "window: 1m",
             "window: 1m, per: organization",
-            ("minute (it counted account.id and counts account.organization)",),
+            ("minute (it counted account and counts organization)",),
         ),
         ("id: minute", "id: min", ("min (it was called minute)",)),
         ("id: minute, match: {tiers: [free]}", "id: min", ()),  # another rule, not a rename

@@ -20,7 +20,7 @@ from proxy.policy.cel.names import (
 from proxy.policy.cel.runtime import Runtime
 from proxy.policy.cel.tables import either, negated, table
 from proxy.policy.cel.text import CelError, CelFault, Tokens, shown, split, top, unwrapped
-from proxy.policy.match import Atom, Condition, Expression, Failed, Match, Missing, Truth
+from proxy.policy.match import Atom, Condition, Expression, Failed, Keyed, Match, Missing, Truth
 
 MAX_STEPS = 20_000  # about 1.5 ms for a condition
 FACT_ELEMENTS = 32  # what a list among the facts is taken to hold
@@ -66,15 +66,27 @@ class Clauses:
 
     def expression(self, tokens: Tokens) -> Expression:
         """A clause as CEL evaluates it."""
+        source, lists = self._source(tokens)
+        facts, guarded = facts_in(tokens), guarded_in(tokens)
+        evaluate = self._runtime.evaluator(source, facts, guarded, lists)
+        return Expression(shown(tokens), facts | guarded, evaluate, guarded)
+
+    def subject(self, tokens: Tokens) -> Keyed:
+        """A text, a whole number or a truth as CEL evaluates it, in a text that names a subject."""
+        source, lists = self._source(tokens)
+        facts, guarded = facts_in(tokens), guarded_in(tokens)
+        evaluate = self._runtime.valuer(source, facts, guarded, lists)
+        return Keyed(shown(tokens), facts | guarded, evaluate)
+
+    def _source(self, tokens: Tokens) -> tuple[str, frozenset[str]]:
+        """What CEL compiles of a clause, and the lists that are its constants."""
         helpers = helper_edits(tokens, self._lists, self._handles)
         spans = [(start, end) for start, end, _ in helpers]
         plain = tuple(t for t in tokens if not any(a <= t.start < b for a, b in spans))
         self._spend(plain)
         edits = [*guard_edits(self._text, tokens), *helpers]
         source = edited(self._text, edits, tokens[0].start, tokens[-1].end)
-        facts, guarded = facts_in(tokens), guarded_in(tokens)
-        evaluate = self._runtime.evaluator(source, facts, guarded, lists_in(plain))
-        return Expression(shown(tokens), facts | guarded, evaluate, guarded)
+        return source, lists_in(plain)
 
     def _spend(self, tokens: Tokens) -> None:
         """Count a step for each token, and again for each element that a macro goes through."""

@@ -1,5 +1,7 @@
 """The conditions of one policy set: what checks them all, and what they share at run time."""
 
+from collections.abc import Callable
+
 from cel_expr_python import cel
 
 from proxy.policy.cel.checks import check, form_faults
@@ -10,7 +12,7 @@ from proxy.policy.cel.names import Lists, edited, guard_edits, lists_in, variabl
 from proxy.policy.cel.runtime import Runtime
 from proxy.policy.cel.text import CelError, CelFault, Tokens, scan
 from proxy.policy.cel.words import type_words
-from proxy.policy.match import Atom
+from proxy.policy.match import Atom, Keyed
 
 MAX_CHARACTERS = 4000
 
@@ -37,11 +39,20 @@ class Environment:
         tokens = self._checked(text)
         return Clauses(text, self._lists, self._handles, self._runtime).atoms(tokens)
 
+    def subject(self, text: str) -> Keyed:
+        """An expression that names a subject by its value: a text, a whole number or a truth."""
+        if not text.strip():
+            raise CelError([CelFault(0, "an empty expression: write one in CEL")])
+        tokens = self._checked(text, _no_subject)
+        return Clauses(text, self._lists, self._handles, self._runtime).subject(tokens)
+
     def lists_in(self, text: str) -> frozenset[str]:
         """Names of the lists that a condition uses."""
         return lists_in(scan(text))
 
-    def _checked(self, text: str) -> Tokens:
+    def _checked(
+        self, text: str, of_type: Callable[[cel.Type], list[CelFault]] | None = None
+    ) -> Tokens:
         if len(text) > MAX_CHARACTERS:
             message = f"the condition has {len(text):,} characters; at most {MAX_CHARACTERS:,}"
             raise CelError([CelFault(0, f"{message} (long lists go under lists)")])
@@ -54,7 +65,7 @@ class Environment:
             readable = is_readable(str(error))
             faults += explained(str(error), text, tokens, self._names, self._lists)
         else:
-            faults += _no_bool(program.return_type())
+            faults += (of_type or _no_bool)(program.return_type())
         if readable:
             faults += check(tokens, self._lists, self._handles, self._cel)
         if faults:
@@ -67,6 +78,13 @@ def _no_bool(given: cel.Type) -> list[CelFault]:
         return []
     words = type_words(given.name().lower())
     return [CelFault(0, f"the condition gives {words}, not true or false")]
+
+
+def _no_subject(given: cel.Type) -> list[CelFault]:
+    if given in (cel.Type.STRING, cel.Type.INT, cel.Type.BOOL):
+        return []
+    words = type_words(given.name().lower())
+    return [CelFault(0, f"the expression gives {words}, not a text, a whole number or a truth")]
 
 
 def _first_at_each_place(faults: list[CelFault]) -> list[CelFault]:

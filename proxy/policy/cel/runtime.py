@@ -63,19 +63,10 @@ class Runtime:
         self, text: str, facts: frozenset[str], guarded: frozenset[str], lists: frozenset[str]
     ) -> Callable[[Facts], Truth]:
         """What evaluates a checked clause that names these facts, guards and lists."""
-        program = self._environment.compile(text)
-        self._facts |= {name: _CONVERT.get(FACTS[name].type) for name in facts}
-        self._guards |= guarded
-        self._constants |= {LIST + name: list(self._lists[name]) for name in lists}
-        self._last = None
+        valued = self._valued(text, facts, guarded, lists)
 
         def evaluate(facts: Facts) -> Truth:
-            last = self._last
-            activation = last[1] if last and last[0] is facts else self._activation(facts)
-            try:
-                value = program.eval(activation).value()
-            except Exception:
-                value = _again(program, self, facts)
+            value = valued(facts)
             if value is True or value is False:
                 return value
             return _unsure(str(value))
@@ -84,6 +75,44 @@ class Runtime:
         if VARYING & hangs_on:
             return evaluate
         return self._memory.remembering(evaluate, tuple(hangs_on))
+
+    def valuer(
+        self, text: str, facts: frozenset[str], guarded: frozenset[str], lists: frozenset[str]
+    ) -> Callable[[Facts], str | Missing | Failed]:
+        """The same for an expression whose value is a text, a whole number or a truth: as a text.
+
+        An error of CEL is told from a text by its type.
+        """
+        valued = self._valued(f"[{text}]", facts, guarded, lists)
+
+        def evaluate(facts: Facts) -> str | Missing | Failed:
+            value = valued(facts)
+            if not isinstance(value, list):
+                return _unsure(str(value))
+            one = value[0].value() if hasattr(value[0], "value") else value[0]
+            return str(one).lower() if isinstance(one, bool) else str(one)
+
+        return evaluate
+
+    def _valued(
+        self, text: str, facts: frozenset[str], guarded: frozenset[str], lists: frozenset[str]
+    ) -> Callable[[Facts], object]:
+        """What evaluates a checked expression; an error of CEL is its value then."""
+        program = self._environment.compile(text)
+        self._facts |= {name: _CONVERT.get(FACTS[name].type) for name in facts}
+        self._guards |= guarded
+        self._constants |= {LIST + name: list(self._lists[name]) for name in lists}
+        self._last = None
+
+        def valued(facts: Facts) -> object:
+            last = self._last
+            activation = last[1] if last and last[0] is facts else self._activation(facts)
+            try:
+                return program.eval(activation).value()
+            except Exception:
+                return _again(program, self, facts)
+
+        return valued
 
     def _activation(self, facts: Facts) -> cel.Activation:
         activation = self._environment.Activation(self._data(facts))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from proxy.model.cluster import NO_CLUSTER, ClusterState
 from proxy.model.exchange import SURFACE_NAMES, Dialect
 from proxy.model.facts import ANONYMIZER_KINDS, NO_ANONYMIZER
 from proxy.policy.cel.names import Lists, names_in
@@ -12,7 +13,7 @@ from proxy.policy.countries import COUNTRIES
 
 COUNTRY = "country code (ISO 3166, two capitals)"
 _COUNTRIES = ("client.country", "account.country", "account.billing_country")
-STATES = ("open", "growing", "quiet", "confirmed", "dismissed")
+STATES = (*(state.value for state in ClusterState), NO_CLUSTER)
 
 # Facts whose values are known beforehand: what a value is called, and which there are.
 KNOWN: Mapping[str, tuple[str, Iterable[str]]] = {

@@ -1,25 +1,42 @@
 """Quotas that never bind, that count nothing, or that refuse what is asked in the usual way."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from proxy.model.verdict import Mode, Unit
+from proxy.model.verdict import Algorithm, Mode, OnMissing, Unit
 from proxy.policy.lints.certain import Acting, Steadies, acting, acts_wherever
-from proxy.policy.lints.reach import SURFACE, Reach
+from proxy.policy.lints.reach import MODEL, SURFACE, Reach
 from proxy.policy.lints.surfaces import INPUT_ONLY, TOKENLESS
 from proxy.policy.problem import Problem
-from proxy.policy.rules import AnyRule, Limit, QuotaRule
+from proxy.policy.rules import UNNAMED_OUTPUT, WRITTEN, AnyRule, Limit, QuotaRule
+from proxy.policy.schema_quota import MILLIONTHS
 from proxy.policy.written import Written
 
-# Whom a quota counts: each holds those before it.
-WIDER = ("account.key", "account.id", "account.organization")
-# Units whose count a limit in another is never below.
-INCLUDES = {
-    Unit.REQUESTS: (Unit.REQUESTS,),
-    Unit.TOKENS: (Unit.TOKENS, Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS),
-    Unit.INPUT_TOKENS: (Unit.INPUT_TOKENS,),
-    Unit.OUTPUT_TOKENS: (Unit.OUTPUT_TOKENS,),
+# Dimensions that each subject of another one lies in: a key belongs to one account.
+HELD_BY: Mapping[str, tuple[str, ...]] = {
+    "account": ("key",),
+    "organization": ("account", "key"),
+    "model_group": ("model",),
 }
-RESERVING = (Unit.TOKENS, Unit.OUTPUT_TOKENS)  # units of which output is reserved
+# Those that are known of every exchange: an account without a key stands for itself.
+ALWAYS_KNOWN = frozenset(("account", "key", "organization", "everybody"))
+# Units whose count a limit in another is never below.
+INCLUDES: Mapping[Unit, frozenset[Unit]] = {
+    Unit.REQUESTS: frozenset((Unit.REQUESTS,)),
+    Unit.TOKENS: frozenset(
+        (
+            *(Unit.TOKENS, Unit.INPUT_TOKENS, Unit.CACHED_TOKENS),
+            *(Unit.OUTPUT_TOKENS, Unit.REASONING_TOKENS),
+        )
+    ),
+    Unit.INPUT_TOKENS: frozenset((Unit.INPUT_TOKENS, Unit.CACHED_TOKENS)),
+    Unit.OUTPUT_TOKENS: frozenset((Unit.OUTPUT_TOKENS, Unit.REASONING_TOKENS)),
+    Unit.CACHED_TOKENS: frozenset((Unit.CACHED_TOKENS,)),
+    Unit.REASONING_TOKENS: frozenset((Unit.REASONING_TOKENS,)),
+    Unit.COST: frozenset((Unit.COST,)),
+    Unit.BYTES: frozenset((Unit.BYTES,)),
+}
+# Units, without money, of which output is reserved.
+RESERVING = frozenset(WRITTEN - {Unit.COST})
 
 
 def loose(written: Written, at_ns: int) -> Iterator[Problem]:
@@ -31,9 +48,8 @@ def loose(written: Written, at_ns: int) -> Iterator[Problem]:
         for limit in _limits(other.rule):
             found = next((one for one in near if _binds(one, other, limit, at_ns)), None)
             if found:
-                message = (
-                    f"{limit.amount} {limit.unit.value} are never reached: {_by(found, other)}"
-                )
+                amount = f"{shown(limit)} {limit.unit.value}"
+                message = f"{amount} are never reached: {_by(found, other)}"
                 entry = written.entries[other.rule.id]
                 yield entry.problem(message, "limit", limit.unit.value)
 
@@ -43,6 +59,11 @@ def _limits(rule: AnyRule) -> tuple[Limit, ...]:
     if not isinstance(rule, QuotaRule) or rule.mode is Mode.SHADOW:
         return ()
     return tuple(limit for limit in rule.limits if not _uncounted(rule, limit))
+
+
+def shown(limit: Limit) -> str:
+    """The amount as it is written."""
+    return f"{limit.amount / MILLIONTHS:g}" if limit.unit is Unit.COST else str(limit.amount)
 
 
 def _by(one: Acting, other: Acting) -> str:
@@ -56,27 +77,62 @@ def _binds(one: Acting, other: Acting, loose_limit: Limit, at_ns: int) -> bool:
     a, b = one.rule, other.rule
     assert isinstance(a, QuotaRule)
     assert isinstance(b, QuotaRule)
-    counts_more = WIDER.index(a.subject) >= WIDER.index(b.subject)
-    if not counts_more or a.recognizes is not b.recognizes:
+    if a.recognizes is not b.recognizes or not _comparable(a, b):
         return False
     tighter = any(_tighter(a, limit, b, loose_limit, one.place < other.place) for limit in a.limits)
     return tighter and (one is other or acts_wherever(one, other, at_ns))
 
 
+def _comparable(a: QuotaRule, b: QuotaRule) -> bool:
+    """Whether `a` counts whatever `b` does, in the same windows or ones of fixed length."""
+    if not _holds(a.per, b.per) or (a.on_missing is OnMissing.ABSTAIN and _may_miss(a.per)):
+        return False
+    fixed = all(limit.algorithm is Algorithm.FIXED for limit in (*a.limits, *b.limits))
+    lengths = bool(a.window.length_s and b.window.length_s)
+    return fixed and (a.window == b.window or lengths)
+
+
+def _holds(wide: tuple[str, ...], narrow: tuple[str, ...]) -> bool:
+    """Whether each subject of `narrow` lies in one of `wide`; subjects of expressions in none."""
+    if not wide or not narrow or "cluster" in (*wide, *narrow):
+        return False
+    return all(
+        name == "everybody" or not {name, *HELD_BY.get(name, ())}.isdisjoint(narrow)
+        for name in wide
+    )
+
+
+def _may_miss(per: tuple[str, ...]) -> bool:
+    return not ALWAYS_KNOWN.issuperset(per)
+
+
 def _tighter(a: QuotaRule, tight: Limit, b: QuotaRule, loose_limit: Limit, first: bool) -> bool:
-    if loose_limit.unit not in INCLUDES[tight.unit] or tight is loose_limit:
+    if loose_limit.unit not in INCLUDES.get(tight.unit, ()) or tight is loose_limit:
         return False
     most = tight.amount
-    if a.window_s != b.window_s:
+    if a.window != b.window:
         # A stream may run past a limit in tokens, so that windows of it do not add up exactly.
-        if tight.unit is not Unit.REQUESTS or b.window_s % a.window_s:
+        if tight.unit is not Unit.REQUESTS or b.window.length_s % a.window.length_s:
             return False
-        most *= b.window_s // a.window_s
-    reserves = loose_limit.unit in RESERVING
-    if reserves and a.assume_output_tokens < b.assume_output_tokens:
+        most *= b.window.length_s // a.window.length_s
+    if loose_limit.unit in WRITTEN and not _as_strict(a, b):
         return False
-    same = (a.subject, a.window_s, tight) == (b.subject, b.window_s, loose_limit)
+    same = (a.subject, a.window, tight) == (b.subject, b.window, loose_limit)
     return most <= loose_limit.amount and (first or not same)
+
+
+def _as_strict(a: QuotaRule, b: QuotaRule) -> bool:
+    """Whether `a` reserves no less output than `b`, and lets no more of it pass.
+
+    A clamp lets in part of what the other limit may refuse; what is not hard lets streams run on
+    to where the other one ends them.
+    """
+    clamps = a.clamp is None or (b.clamp is not None and b.clamp <= a.clamp)
+    if a.assume_output_tokens and b.assume_output_tokens:
+        reserves = a.assume_output_tokens >= b.assume_output_tokens
+    else:
+        reserves = a.assume_output_tokens == b.assume_output_tokens
+    return reserves and clamps and (a.hard or not b.hard)
 
 
 def uncounted(written: Written) -> Iterator[Problem]:
@@ -95,9 +151,9 @@ def _uncounted(rule: QuotaRule, limit: Limit) -> bool:
 
 def _uses_none(unit: Unit) -> frozenset[str]:
     match unit:
-        case Unit.REQUESTS:
+        case Unit.REQUESTS | Unit.COST | Unit.BYTES | Unit.CONCURRENT:
             return frozenset()
-        case Unit.OUTPUT_TOKENS:
+        case Unit.OUTPUT_TOKENS | Unit.REASONING_TOKENS:
             return TOKENLESS | INPUT_ONLY
         case _:
             return TOKENLESS
@@ -107,17 +163,21 @@ def assumed(written: Written) -> Iterator[Problem]:
     """What is reserved for a request that names no max_tokens: for nothing, or more than fits."""
     for rule in written.policy.quotas:
         entry = written.entries[rule.id]
-        reserving = [limit for limit in rule.limits if limit.unit in RESERVING]
-        if not reserving and entry.says("assume_output_tokens"):
+        assumes = entry.says("assume_output_tokens")
+        if assumes and not any(limit.unit in WRITTEN for limit in rule.limits):
             message = (
-                "no limit is in tokens or output_tokens, so nothing is reserved: remove the key"
+                "no limit is in tokens, output_tokens, reasoning_tokens or cost, so that no output "
+                "is reserved: remove the key"
             )
             yield entry.problem(message, "assume_output_tokens", at_key=True)
-        for limit in reserving:
-            if rule.assume_output_tokens > limit.amount and _writes(rule):
+        for limit in rule.limits if entry.says("limit") else ():
+            reserves = rule.assume_output_tokens or UNNAMED_OUTPUT
+            if limit.unit not in RESERVING or rule.clamp is not None or not _writes(rule):
+                continue
+            if reserves > (limit.burst or limit.amount):
                 message = (
-                    f"a request that names no max_tokens reserves {rule.assume_output_tokens} and "
-                    "never fits: raise the limit, or lower assume_output_tokens"
+                    f"a request that names no max_tokens reserves {reserves} and never fits: "
+                    "raise the limit, or lower assume_output_tokens"
                 )
                 yield entry.problem(message, "limit", limit.unit.value)
 
@@ -138,4 +198,32 @@ def unread_share(written: Written) -> Iterator[Problem]:
             yield written.entries[rule.id].at_fact("quota.used_share", message)
 
 
-QUOTAS = (uncounted, assumed, unread_share)
+def bursts(written: Written) -> Iterator[Problem]:
+    """Bursts with which more is used in one window than its limit."""
+    for rule in written.policy.quotas:
+        entry = written.entries[rule.id]
+        for limit in rule.limits if entry.says("burst") else ():
+            if limit.burst > limit.amount:
+                message = (
+                    f"{limit.burst} at once is more than the limit of a whole window "
+                    f"({limit.amount}): lower the burst, or take a longer window"
+                )
+                yield entry.problem(message, "burst")
+
+
+def made_up(written: Written) -> Iterator[Problem]:
+    """Quotas of which a caller has as many as he makes up names of models."""
+    for rule in written.policy.quotas:
+        named = Reach(rule.match.conditions).values(MODEL) is not None
+        if "model" in rule.per and not named and BOUNDING.isdisjoint(rule.per):
+            message = (
+                "a caller can make up names of models, and each has a count of its own: count by "
+                "[account, model], or name the models whole in the match"
+            )
+            yield written.entries[rule.id].problem(message, "per")
+
+
+# Dimensions of which a caller has one: what is counted by one of these, too, is his own.
+BOUNDING = frozenset(("account", "key", "organization", "network", "cluster"))
+
+QUOTAS = (uncounted, assumed, unread_share, bursts, made_up)

@@ -11,6 +11,7 @@ from functools import cached_property
 from ipaddress import ip_network
 from itertools import combinations
 
+from proxy.model.cluster import ClusterState
 from proxy.model.exchange import SURFACE_NAMES, Dialect
 from proxy.model.facts import CATALOGUE, FactType, FactValue
 from proxy.policy.cel.values import STATES
@@ -29,13 +30,14 @@ UNIVERSES: Mapping[str, frozenset[FactValue]] = {
     DIALECT: frozenset(dialect.value for dialect in Dialect),
     "client.country": COUNTRIES,
     "client.anonymizer": frozenset(ANONYMIZERS),
-    "cluster.state": frozenset(STATES),
+    "cluster.state": frozenset(STATES) - {ClusterState.DISMISSED.value},  # that is in none then
     **{
         name: frozenset((True, False))
         for name, fact in CATALOGUE.items()
         if fact.type is FactType.BOOL
     },
 }
+SEVERAL = (FactType.STRINGS, FactType.COUNTS, FactType.LIMITS)  # facts of several values
 
 
 class Reach:
@@ -52,7 +54,7 @@ class Reach:
         return self._values[fact]
 
     def _possible(self, fact: str) -> frozenset[FactValue] | None:
-        if CATALOGUE[fact].type in (FactType.STRINGS, FactType.COUNTS):
+        if CATALOGUE[fact].type in SEVERAL:
             return None
         given = [a.values for a in self._tables(fact) if a.values is not None]
         every = UNIVERSES.get(fact)
@@ -119,7 +121,7 @@ class Reach:
     def _settles(self, fact: str, atom: Atom) -> bool:
         if isinstance(atom, Condition) and any(_within(a, atom) for a in self._tables(fact)):
             return True
-        if not _unguarded(atom) or CATALOGUE[fact].type in (FactType.STRINGS, FactType.COUNTS):
+        if not _unguarded(atom) or CATALOGUE[fact].type in SEVERAL:
             return False
         values = self.values(fact)
         if values is None:

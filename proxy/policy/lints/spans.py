@@ -33,7 +33,7 @@ RANGES: Mapping[str, tuple[Number | None, Number | None]] = {
     "request.body_bytes": (0, None),
     "client.asn": (0, 2**32 - 1),
     "cluster.score": (0.0, 1.0),
-    "cluster.accounts": (1, None),
+    "cluster.accounts": (0, None),
     "cluster.account_weight": (0.0, 1.0),
     "quota.used_share": (0.0, None),
 }

@@ -18,12 +18,10 @@ DIALECTS: Mapping[str, frozenset[str]] = {
 }
 # Their exchanges never name a model: request.model is "".
 NAMELESS = frozenset(("files", "models", "open"))
-# Their exchanges use no tokens.
-TOKENLESS = frozenset(
-    ("files", "models", "open", "moderations", "batches", "messages.count_tokens")
-)
+# Their exchanges use no tokens. A batch is charged by the lines of its file.
+TOKENLESS = frozenset(("files", "models", "open", "moderations", "messages.count_tokens"))
 # Their exchanges use tokens of input only.
-INPUT_ONLY = frozenset(("embeddings", "images", "messages.batches"))
+INPUT_ONLY = frozenset(("embeddings",))
 # Their answers have no text of a model.
 WRITELESS = frozenset(
     ("files", "models", "moderations", "embeddings", "images", "messages.count_tokens")

@@ -12,7 +12,7 @@ from proxy.policy.lints.surfaces import NAMELESS, WRITELESS
 from proxy.policy.problem import Problem
 from proxy.policy.reveals import giving_away
 from proxy.policy.rules import AccessRule, FingerprintRule
-from proxy.policy.schema import RuleSpec
+from proxy.policy.schema_rule import RuleSpec
 from proxy.policy.written import Written
 
 

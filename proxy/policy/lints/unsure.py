@@ -6,11 +6,12 @@ from proxy.model.facts import CATALOGUE, Fact
 from proxy.model.verdict import RuleKind
 from proxy.policy.cel.names import FACTS, facts_in, guarded_in, names_in
 from proxy.policy.cel.text import scan
+from proxy.policy.lints.quotas import ALWAYS_KNOWN
 from proxy.policy.lints.reach import Reach
 from proxy.policy.lints.words import quoted
 from proxy.policy.match import Expression
 from proxy.policy.problem import Problem
-from proxy.policy.rules import AnyRule
+from proxy.policy.rules import AnyRule, QuotaRule
 from proxy.policy.written import Entry, Written
 
 
@@ -62,10 +63,20 @@ def _may_miss(rule: AnyRule) -> bool:
         *(a.guarded for a in rule.match.conditions if isinstance(a, Expression))
     )
     optional = {fact for fact in rule.match.facts if CATALOGUE[fact].optional}
-    return own or bool(optional - guarded)
+    return own or bool(optional - guarded) or _may_name_nobody(rule)
+
+
+def _may_name_nobody(rule: AnyRule) -> bool:
+    """Whether a fact that names the subject of a quota may be unknown."""
+    if not isinstance(rule, QuotaRule):
+        return False
+    by = rule.by.facts if rule.by else ()
+    return any(CATALOGUE[fact].optional for fact in by) or not ALWAYS_KNOWN.issuperset(rule.per)
 
 
 def _may_fail(rule: AnyRule) -> bool:
+    if isinstance(rule, QuotaRule) and rule.by is not None:
+        return True
     return any(isinstance(atom, Expression) for atom in rule.match.conditions)
 
 
