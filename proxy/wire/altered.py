@@ -9,34 +9,12 @@ Where a part may be there and cannot be left out, the answer is `broken` and end
 not receive it. What is read (usage, delivered text) is read from what goes on.
 """
 
-from dataclasses import dataclass
-
 from proxy.model.exchange import Asked, Surface
+from proxy.wire.alteration import Alteration
 from proxy.wire.altered_body import AlteredLines, AlteredWhole, Received
 from proxy.wire.altered_stream import AlteredStream
-from proxy.wire.cut import can_cut
-from proxy.wire.parts import concerns
 from proxy.wire.reading import MAX_READ_BYTES, AnswerReader, media_kind
 from proxy.wire.response import ResponseReader
-
-
-@dataclass(frozen=True, slots=True)
-class Alteration:
-    """What is changed in an answer: parts left out, and an end after so many output tokens."""
-
-    strip: tuple[str, ...] = ()
-    cut_after: int | None = None
-
-    def of(self, surface: Surface, *, streamed: bool) -> "Alteration":
-        """What of it concerns an answer of the surface."""
-        strip = self.strip if concerns(surface, self.strip) else ()
-        return Alteration(strip, self.cut_after if streamed and can_cut(surface) else None)
-
-    def __bool__(self) -> bool:
-        return bool(self.strip) or self.cut_after is not None
-
-
-UNALTERED = Alteration()
 
 
 def reader_of(
@@ -52,7 +30,8 @@ def reader_of(
     kind = media_kind(received.content_type, asked)
     if alteration:
         alteration = alteration.of(surface, streamed=kind == "stream")
-    if not alteration or (kind == "opaque" and surface.name == "audio"):
+    unread = kind == "opaque" and (surface.name == "audio" or not alteration.strip)
+    if not alteration or unread:
         return ResponseReader(
             surface,
             asked,
@@ -65,8 +44,7 @@ def reader_of(
         return AlteredStream(
             surface,
             asked,
-            alteration.strip,
-            alteration.cut_after,
+            alteration,
             received,
             hide_usage=hide_usage,
             most=max_read_bytes,
@@ -75,4 +53,4 @@ def reader_of(
         return AlteredLines(surface, alteration.strip, received, most=max_read_bytes)
     # What claims to be JSON and is none may be a broken answer; a page about an error is no answer.
     strict = kind == "json" and received.status < 400
-    return AlteredWhole(surface, alteration.strip, received, strict=strict, most=max_read_bytes)
+    return AlteredWhole(surface, alteration, received, strict=strict, most=max_read_bytes)

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from proxy.model.exchange import Surface
 from proxy.model.usage import Usage
-from proxy.wire.asked import BYTES_PER_TOKEN
+from proxy.wire.alteration import Alteration
 from proxy.wire.inflate import InflateError, Inflater, inflater
 from proxy.wire.reading import json_answer
-from proxy.wire.stream import text_bytes_of
+from proxy.wire.results_url import at_gateway
+from proxy.wire.stream import text_tokens_of
 from proxy.wire.strip import StripError, Stripper
 
 
@@ -29,6 +30,7 @@ class PlainReader:
     """What the readers here share: they work on the text of the answer, whatever its coding."""
 
     held = False
+    gave_up = False  # what it cannot read does not go on
 
     def __init__(self, received: Received, most: int) -> None:
         self.usage: Usage | None = None
@@ -66,11 +68,11 @@ class PlainReader:
 
     @property
     def delivered_output_tokens(self) -> int:
-        """Tokens of the output text that was passed on: a quarter of its bytes in the JSON."""
-        return -(-self._text_bytes() // BYTES_PER_TOKEN)
-
-    def _text_bytes(self) -> int:
+        """Estimated tokens of the output text that was passed on."""
         return 0
+
+    def allow(self, output_tokens: int) -> None:
+        """Nothing: what is changed as a whole is not ended on its way."""
 
     def _take(self, data: bytes) -> bytes:
         raise NotImplementedError
@@ -87,7 +89,7 @@ class AlteredWhole(PlainReader):
     def __init__(
         self,
         surface: Surface,
-        strip: tuple[str, ...],
+        alteration: Alteration,
         received: Received,
         *,
         strict: bool,
@@ -95,7 +97,8 @@ class AlteredWhole(PlainReader):
     ) -> None:
         super().__init__(received, most)
         self._surface = surface
-        self._stripper = Stripper(surface, strip)
+        self._stripper = Stripper(surface, alteration.strip) if alteration.strip else None
+        self._alteration = alteration
         self._strict = strict
         self._body = bytearray()
 
@@ -109,14 +112,24 @@ class AlteredWhole(PlainReader):
         self._body.clear()
         is_json, usage = json_answer(self._surface, text)
         if is_json or self._strict:
-            text = self._stripper.answer(text)
+            text = text if self._stripper is None else self._stripper.answer(text)
+            text = self._moved(text)
         self.usage = usage if self._surface.generates else None
         self.complete = is_json or not self._strict
         self._body += text
         return text
 
-    def _text_bytes(self) -> int:
-        return text_bytes_of(self._surface, self._body) if self.complete else 0
+    def _moved(self, text: bytes) -> bytes:
+        """The answer with the results of batches to be fetched where the batch was asked about."""
+        if self._alteration.origin is None:
+            return text
+        upstream_path = self._alteration.upstream_path
+        return at_gateway(text, self._alteration.origin, upstream_path=upstream_path)
+
+    @property
+    def delivered_output_tokens(self) -> int:
+        """Estimated tokens of the output text that was passed on."""
+        return text_tokens_of(self._surface, self._body) if self.complete else 0
 
 
 class AlteredLines(PlainReader):

@@ -2,6 +2,7 @@
 
 from proxy.model.exchange import Asked, Surface
 from proxy.model.usage import Usage
+from proxy.wire.alteration import Alteration
 from proxy.wire.altered_body import PlainReader, Received
 from proxy.wire.cut import Cutter
 from proxy.wire.reading import may_be_usage_chunk
@@ -17,8 +18,7 @@ class AlteredStream(PlainReader):
         self,
         surface: Surface,
         asked: Asked,
-        strip: tuple[str, ...],
-        cut_after: int | None,
+        alteration: Alteration,
         received: Received,
         *,
         hide_usage: bool,
@@ -30,12 +30,20 @@ class AlteredStream(PlainReader):
         self._hide_usage = hide_usage
         self._splitter = EventSplitter()
         self._stream = StreamReader(surface)
-        self._stripper = Stripper(surface, strip) if strip else None
+        self._stripper = Stripper(surface, alteration.strip) if alteration.strip else None
+        self._alteration = alteration
         self._cutter: Cutter | None = None
-        self._cut_after = cut_after
-        if self._cut_after is not None:
+        self._cut_after = 0
+        if alteration.bounds:
             self._cutter = Cutter(surface, tell_usage=asked.stream_usage)
+            self._cut_after = min(alteration.bounds)
         self._swallow_lf = False  # an event that went ended in the CR of a possible CRLF
+
+    def allow(self, output_tokens: int) -> None:
+        """Let the stream go on to so many output tokens, but no further than a rule's bound."""
+        if self._alteration.reserved is not None:
+            rule = self._alteration.cut_after
+            self._cut_after = output_tokens if rule is None else min(rule, output_tokens)
 
     def _take(self, data: bytes) -> bytes:
         out: list[bytes] = []
@@ -59,8 +67,7 @@ class AlteredStream(PlainReader):
         if self._cutter is None:
             return kept
         self._cutter.read(kept)
-        assert self._cut_after is not None
-        if self.delivered_output_tokens <= self._cut_after or self._stream.complete:
+        if self.delivered_output_tokens < self._cut_after or self._stream.complete:
             return kept
         self.cut = True
         # The last event may have come with or without the LF of its last CRLF.
@@ -102,5 +109,7 @@ class AlteredStream(PlainReader):
         self._splitter = EventSplitter()
         return self._unit(unit) if unit else b""
 
-    def _text_bytes(self) -> int:
-        return self._stream.text_bytes
+    @property
+    def delivered_output_tokens(self) -> int:
+        """Estimated tokens of the output text that was passed on."""
+        return self._stream.output_tokens

@@ -1,17 +1,20 @@
 """What a decoded body asks for, in one vocabulary, and how large its prompt is.
 
-Tokens are estimated, not counted: one for each four UTF-8 bytes of text (a fair mean over English
-prose, code and CJK text), four for each turn, and 1,000 for each image, file or recording, whose
-cost depends on a size that is not looked at. Tool and schema definitions count as text.
+Tokens are estimated, not counted: of text by its characters (`proxy.wire.tokens`), of what is sent
+along by the providers' rules (`proxy.wire.attached`), and four for each turn. Tool and schema
+definitions count as text.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from proxy.model.exchange import Asked, Prompt
+from proxy.model.exchange import Asked, Dialect, Prompt
+from proxy.wire.attached import Counting
 from proxy.wire.bodies import (
     NO_RAW,
     Batch,
@@ -25,51 +28,50 @@ from proxy.wire.bodies import (
     Texts,
     Turn,
 )
+from proxy.wire.tokens import json_tokens, text_tokens
 
-BYTES_PER_TOKEN = 4
+BYTES_PER_TOKEN = 4  # where only the size of something is known
 TOKENS_PER_TURN = 4
-TOKENS_PER_MEDIUM = 1000
 
 # Tuples, since a role or a type may be any JSON value, and need not be hashable.
 _INSTRUCTING = ("system", "developer")
-_MEDIA = (
-    "image",
-    "image_url",
-    "input_image",
-    "computer_screenshot",
-    "input_audio",
-    "file",
-    "input_file",
-    "document",
+_PARTS: msgspec.json.Decoder[list[Part | str | None]] = msgspec.json.Decoder(
+    list[Part | str | None]
 )
+_PART: msgspec.json.Decoder[Part] = msgspec.json.Decoder(Part)
 
 
 @dataclass(slots=True)
 class _Size:
     """What a prompt will cost, summed up while it is read."""
 
-    text_bytes: int = 0
+    attached: Counting
+    text: float = 0.0
     turns: int = 0
-    media: int = 0
+    media: float = 0.0
     token_ids: int = 0
 
     @property
     def tokens(self) -> int:
         """The estimate."""
-        text = -(-self.text_bytes // BYTES_PER_TOKEN)
-        media = self.media * TOKENS_PER_MEDIUM
-        return text + self.turns * TOKENS_PER_TURN + media + self.token_ids
+        text = math.ceil(self.text + self.media)
+        return text + self.turns * TOKENS_PER_TURN + self.token_ids
 
 
 @dataclass(slots=True)
 class _Reading:
     """The texts that fingerprints read, and the size, gathered turn by turn."""
 
-    size: _Size = field(default_factory=_Size)
+    size: _Size
     system: list[str] = field(default_factory=list)
     opening: str = ""
     latest: str = ""
     turns: int = 0
+
+    @classmethod
+    def of(cls, dialect: Dialect, model: str | None) -> "_Reading":
+        """Nothing read yet of a prompt to this model."""
+        return cls(_Size(Counting(dialect, model)))
 
     def prompt(self) -> Prompt:
         """The texts so far."""
@@ -78,7 +80,8 @@ class _Reading:
 
 def asked_chat(body: Chat) -> Asked:
     """A chat completion: system and developer messages instruct."""
-    reading = _read_turns(body.messages or ())
+    reading = _Reading.of(Dialect.OPENAI, body.model)
+    _read_turns(body.messages or (), reading)
     _add_raw(reading.size, body.tools, body.functions, body.response_format)
     limits = [limit for limit in (body.max_completion_tokens, body.max_tokens) if limit is not None]
     options = body.stream_options
@@ -92,7 +95,7 @@ def asked_chat(body: Chat) -> Asked:
 
 def asked_responses(body: Responses) -> Asked:
     """A response: `input` is one user turn, or items."""
-    reading = _Reading()
+    reading = _Reading.of(Dialect.OPENAI, body.model)
     if isinstance(body.instructions, str):
         _add_system(reading, body.instructions)
     elif body.instructions:
@@ -102,7 +105,8 @@ def asked_responses(body: Responses) -> Asked:
     elif body.input:
         _read_turns(body.input, reading)
     _add_raw(reading.size, body.tools, body.text)
-    return _asked(body, reading, max_output_tokens=body.max_output_tokens)
+    asked = _asked(body, reading, max_output_tokens=body.max_output_tokens)
+    return replace(asked, background=True) if body.background else asked
 
 
 def asked_messages(body: Messages) -> Asked:
@@ -132,7 +136,7 @@ def asked_batch(body: Batch) -> Asked:
 
 def asked_texted(body: Texted) -> Asked:
     """Completions, embeddings, images, speech and moderations: one text, or several."""
-    reading = _Reading()
+    reading = _Reading.of(Dialect.OPENAI, body.model)
     texts: list[str] = []
     for source in (body.prompt, body.input):
         texts.extend(_texts_of(source, reading.size))
@@ -144,8 +148,15 @@ def asked_texted(body: Texted) -> Asked:
         reading,
         max_output_tokens=body.max_tokens,
         stream_usage=options is not None and bool(options.include_usage),
-        choices=max(body.n or 1, body.best_of or 1),
+        choices=max(body.n or 1, body.best_of or 1) * _prompts(body.prompt),
     )
+
+
+def _prompts(prompt: Texts) -> int:
+    """How many prompts a completion has: each is answered by itself. Token ids are one."""
+    if not isinstance(prompt, list) or all(isinstance(item, int) for item in prompt):
+        return 1
+    return len(prompt)
 
 
 def _asked(
@@ -171,18 +182,18 @@ def _asked(
 
 
 def _read_message_request(body: Messages) -> _Reading:
-    reading = _Reading()
+    reading = _Reading.of(Dialect.ANTHROPIC, body.model)
     _add_system(reading, _text_of(body.system, reading.size))
     _read_turns(body.messages or (), reading)
     _add_raw(reading.size, body.tools)
     return reading
 
 
-def _read_turns(turns: Iterable[Turn], reading: _Reading | None = None) -> _Reading:
-    reading = reading or _Reading()
+def _read_turns(turns: Iterable[Turn], reading: _Reading) -> None:
     for turn in turns:
         text = _text_of(turn.content, reading.size)
-        _add_raw(reading.size, turn.tool_calls, turn.arguments, turn.output)
+        _add_raw(reading.size, turn.tool_calls, turn.arguments)
+        _add_output(reading.size, turn.output)
         if turn.role in _INSTRUCTING:
             reading.size.turns += 1
             _add_system(reading, text)
@@ -191,7 +202,6 @@ def _read_turns(turns: Iterable[Turn], reading: _Reading | None = None) -> _Read
         else:
             reading.size.turns += 1
             _add_text(reading.size, text)
-    return reading
 
 
 def _add_system(reading: _Reading, text: str) -> None:
@@ -225,8 +235,8 @@ def _part_texts(parts: Iterable[Part | str | None], size: _Size) -> Iterator[str
             continue
         elif isinstance(part.text, str):
             yield part.text
-        elif part.type in _MEDIA:
-            size.media += 1
+        elif (tokens := size.attached.tokens(part)) is not None:
+            size.media += tokens
         else:
             _add_raw(size, part.input)
             _add_text(size, _text_of(part.content, size))
@@ -248,10 +258,31 @@ def _texts_of(source: Texts, size: _Size) -> Iterator[str]:
 
 def _add_text(size: _Size, *texts: str) -> None:
     for text in texts:
-        size.text_bytes += len(text) if text.isascii() else len(text.encode("utf-8"))
+        size.text += text_tokens(text)
 
 
 def _add_raw(size: _Size, *raws: Raw) -> None:
     for raw in raws:
         if raw is not NO_RAW:
-            size.text_bytes += memoryview(raw).nbytes
+            size.text += json_tokens(bytes(raw))
+
+
+def _add_output(size: _Size, output: Raw) -> None:
+    """What a tool gave back: a text, or parts, among them screenshots."""
+    parts = _parts_of(output)
+    if parts is None:
+        _add_raw(size, output)
+    else:
+        _add_text(size, *_part_texts(parts, size))
+
+
+def _parts_of(output: Raw) -> list[Part | str | None] | None:
+    try:
+        match bytes(memoryview(output)[:1]):
+            case b"[":
+                return _PARTS.decode(output)
+            case b"{":
+                return [_PART.decode(output)]
+    except msgspec.DecodeError:
+        pass
+    return None

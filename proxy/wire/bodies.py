@@ -10,11 +10,21 @@ NO_RAW = Raw()
 
 
 class Part(Struct, gc=False):
-    """A content part or block. `content` is that of a tool result."""
+    """A content part or block. `content` is that of a tool result.
+
+    What is sent along stands in `image_url`, `source`, `file`, `file_data` or `input_audio`. It may
+    be megabytes of base64, so it is only pointed to here.
+    """
 
     type: object = None
     text: object = None
     input: Raw = NO_RAW
+    image_url: Raw = NO_RAW
+    source: Raw = NO_RAW
+    file: Raw = NO_RAW
+    file_data: Raw = NO_RAW
+    input_audio: Raw = NO_RAW
+    detail: Raw = NO_RAW
     content: "str | list[Part | str | None] | None" = None
 
 
@@ -64,6 +74,7 @@ class Responses(Body):
     input: str | list[Turn] | None = None
     instructions: str | list[Turn] | None = None
     max_output_tokens: int | None = None
+    background: bool | None = None
     text: Raw = NO_RAW
 
 

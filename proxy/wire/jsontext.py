@@ -6,6 +6,7 @@ is linear in the bytes.
 """
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -105,6 +106,28 @@ def repeated_name(text: bytes, count: int) -> str | None:
     except RepeatedNameError as error:
         return error.name
     return None
+
+
+def written_plainly(text: bytes, values: Mapping[str, Raw] | None = None) -> bool:
+    """Whether the object is written in one of the two ways in which encoders write it.
+
+    These are without white space, and with one space after each colon and comma outside of values.
+    Then no name is there twice: what is decoded gives the same text again. False says nothing. The
+    text has no lone surrogates; `values` are its members where they are decoded already.
+    """
+    if values is None:
+        values = _RAW_MEMBERS.decode(text)
+    if not values:
+        return text == b"{}"
+    colon = text.find(b'":') + 2
+    spaced = text[colon : colon + 1] == b" "
+    after_name, comma = (b'": ', b', "') if spaced else (b'":', b',"')
+    again: list[bytes | Raw] = []
+    for name, value in values.items():
+        again += (comma, name.encode(), after_name, value)
+    again[:1] = [b'{"']
+    again.append(b"}")
+    return b"".join(again) == text
 
 
 def mend_surrogates(text: bytes) -> bytes:

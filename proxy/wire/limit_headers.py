@@ -3,11 +3,12 @@
 OpenAI: https://platform.openai.com/docs/guides/rate-limits; Anthropic:
 https://docs.anthropic.com/en/api/rate-limits; IETF: draft-ietf-httpapi-ratelimit-headers-11.
 
-The draft registers no quota unit for tokens, and a policy without `qu` is read as requests, which
-would be wrong by orders of magnitude. So token limits carry a unit string of their own
-(`qu="tokens"`, `qu="input-tokens"`, `qu="output-tokens"`): a client that does not know
-the unit then knows that it does not. A policy is named after its rule, and after its unit too
-where the rule limits several; ids of rules have no dot, so that no two policies share a name.
+The draft registers no quota unit for tokens or money, and a policy without `qu` is read as
+requests, which would be wrong by orders of magnitude. So such limits carry a unit string of their
+own (`qu="tokens"`, `qu="cost"` …; money in millionths): a client that does not know the unit then
+knows that it does not. A limit that never comes back, or that is no matter of time, has neither
+`w` nor `t`. A policy is named after its rule, and after its unit too where the rule limits several;
+ids of rules have no dot, so that no two policies share a name.
 """
 
 from collections.abc import Callable
@@ -23,6 +24,8 @@ _LARGEST_INTEGER = 999_999_999_999_999  # RFC 9651, 3.3.1
 _LARGEST_INSTANT_S = 253_402_300_799  # 9999-12-31T23:59:59Z
 
 _TOKEN_UNITS = (Unit.TOKENS, Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS)
+# Quota units that the draft registers; those of all other units are our own words.
+_REGISTERED = {Unit.BYTES: "content-bytes", Unit.CONCURRENT: "concurrent-requests"}
 
 
 def _names(template: str, field: str) -> tuple[str, str, str]:
@@ -52,7 +55,7 @@ def limit_headers(dialect: Dialect, limits: tuple[LimitState, ...], at_ns: int) 
     """The fields that tell a caller of `dialect` where its limits stand at `at_ns` (Unix ns).
 
     The IETF fields name every limit; a vendor's fields show the most restrictive limit of each
-    unit, since they have room for one. No limits, no fields.
+    unit that comes back in time, since they have room for one. No limits, no fields.
     """
     if not limits:
         return ()
@@ -83,7 +86,7 @@ def _vendor_headers(
 ) -> Headers:
     headers: list[tuple[str, str]] = []
     for (limit_name, remaining_name, reset_name), units in fields:
-        of_units = [limit for limit in limits if limit.unit in units]
+        of_units = [limit for limit in limits if limit.unit in units and limit.window_s]
         if not of_units:
             continue
         limit = of_units[0] if len(of_units) == 1 else min(of_units, key=_restrictiveness)
@@ -103,8 +106,7 @@ def _ietf_headers(limits: tuple[LimitState, ...], at_ns: int) -> Headers:
         tuple([(limit.rule, limit.unit, limit.limit, limit.window_s) for limit in limits])
     )
     states = [
-        f"{name};r={_integer(limit.remaining)}"
-        f";t={_integer(seconds_until(limit.resets_at_ns, at_ns))}"
+        f"{name};r={_integer(limit.remaining)}{_resets(limit, at_ns)}"
         for name, limit in zip(names, limits, strict=True)
     ]
     return (("RateLimit-Policy", policies), ("RateLimit", ", ".join(states)))
@@ -119,10 +121,16 @@ def _policies(limits: tuple[tuple[str, Unit, int, int], ...]) -> tuple[tuple[str
         for rule, unit, _, _ in limits
     )
     stated = ", ".join(
-        f"{name};q={_integer(amount)}{_unit(unit)};w={_integer(max(1, window_s))}"
+        f"{name};q={_integer(amount)}{_unit(unit)}{f';w={_integer(window_s)}' if window_s else ''}"
         for name, (_, unit, amount, window_s) in zip(names, limits, strict=True)
     )
     return names, stated
+
+
+def _resets(limit: LimitState, at_ns: int) -> str:
+    if not limit.window_s:
+        return ""
+    return f";t={_integer(seconds_until(limit.resets_at_ns, at_ns))}"
 
 
 def _unit(unit: Unit) -> str:
@@ -130,7 +138,7 @@ def _unit(unit: Unit) -> str:
 
 
 def _word(unit: Unit) -> str:
-    return unit.value.replace("_", "-")
+    return _REGISTERED.get(unit) or unit.value.replace("_", "-")
 
 
 def _string(text: str) -> str:

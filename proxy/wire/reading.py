@@ -4,12 +4,13 @@ import re
 from typing import Protocol
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from proxy.model.exchange import Asked, Surface
 from proxy.model.usage import Usage
+from proxy.wire.bodies import NO_RAW
 from proxy.wire.jsontext import mend_surrogates
-from proxy.wire.usage import normalized
+from proxy.wire.usage import heard, normalized, with_images
 
 MAX_READ_BYTES = 16 * 1024 * 1024
 _MAX_HELD_BYTES = 8 * 1024
@@ -57,6 +58,15 @@ class AnswerReader(Protocol):
         """Whether the stream has been ended by its reader; nothing more goes on."""
         ...
 
+    def allow(self, output_tokens: int) -> None:
+        """Let a stream go on to so many output tokens, where it is to be ended by its reader."""
+        ...
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether the answer is too large to be read, or in a coding that cannot be."""
+        ...
+
     @property
     def broken(self) -> bool:
         """Whether the answer cannot be changed as it must be; nothing more goes on."""
@@ -65,6 +75,9 @@ class AnswerReader(Protocol):
 
 class _JsonAnswer(Struct):
     usage: object = None
+    svg_usage: object = None  # of images that a second model draws as text
+    data: Raw = NO_RAW
+    duration: object = None  # of a recording, in seconds
 
 
 _ANY_JSON = msgspec.json.Decoder(msgspec.Raw)
@@ -76,11 +89,25 @@ def json_answer(surface: Surface, answer: bytes) -> tuple[bool, Usage | None]:
     try:
         mended = mend_surrogates(answer)
         _ANY_JSON.decode(mended)
-        return True, normalized(surface.dialect, _JSON_ANSWERS.decode(mended).usage)
+        return True, _used(surface, _JSON_ANSWERS.decode(mended))
     except msgspec.ValidationError:
         return True, None  # whole JSON, but not an object
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False, None
+
+
+def _used(surface: Surface, answer: _JsonAnswer) -> Usage | None:
+    usage = normalized(surface.dialect, answer.usage)
+    match surface.name:
+        case "images":
+            drawn = normalized(surface.dialect, answer.svg_usage)
+            if drawn is not None:
+                usage = (usage or Usage()) + drawn
+            return with_images(usage, answer.data)
+        case "audio" if usage is None:
+            return heard(answer.duration)
+        case _:
+            return usage
 
 
 def media_kind(content_type: str | None, asked: Asked) -> str:

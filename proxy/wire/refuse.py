@@ -122,9 +122,9 @@ def _error(dialect: Dialect, refusal: Refusal) -> _Error:
 
 def _openai_rate_limit(refusal: Refusal) -> _Error:
     """By the unit of the limit; `insufficient_quota` where no waiting and no limit helps."""
-    if refusal.limit is None and refusal.retry_at_ns is None and refusal.should_retry is False:
+    if refusal.spent:
         return _QUOTA_SPENT
-    if refusal.limit is None or refusal.limit.unit is Unit.REQUESTS:
+    if refusal.limit is None or refusal.limit.unit in (Unit.REQUESTS, Unit.CONCURRENT):
         return _OPENAI[RefusalKind.RATE_LIMIT]
     return _Error(429, "tokens", "rate_limit_exceeded")
 

@@ -25,9 +25,11 @@ from proxy.wire.jsontext import (
     mend_surrogates,
     outline,
     repeated_name,
+    written_plainly,
 )
 
 _MAX_COUNT = 1_000_000_000
+_MAX_CHOICES = 100_000
 _MAX_VALUES = 500_000  # at about a microsecond each
 _MAX_MODEL_CHARS = 256
 _LEAST = {
@@ -57,24 +59,43 @@ def read(surface: Surface, body: bytes, *, max_depth: int = 64) -> Asked | BadRe
 
 
 def _decode(reader: "_Reader", body: bytes, max_depth: int) -> Body | BadRequest:
-    """The declared fields; every check of the text that decoding them leaves out is made here."""
-    outlined = _outlined(body)
+    """The declared fields; every check of the text that decoding them leaves out is made here.
+
+    A text with few brackets cannot be deep, and one that is written plainly names nothing twice:
+    most are both, which is found out in a third of the time that the outline takes.
+    """
+    shallow = _is_shallow(body, max_depth)
+    outlined = b"" if shallow else _outlined(body)
     if outlined is None:
         return BadRequest(f"The request body holds more than {_MAX_VALUES:,} values.", status=413)
     try:
-        body.decode("utf-8")
+        if not body.isascii():
+            body.decode("utf-8")
         decoded, text = _decode_mended(reader.decoder, body)
-        count = count_members(outlined, max_depth=max_depth)
-        if count is None:
-            return _too_deep(max_depth)
-        twice = repeated_name(text, count)
+        if shallow and written_plainly(text):
+            return decoded
+        return _misshapen(text, outlined or outline(body), max_depth) or decoded
     except RecursionError:
         return _too_deep(max_depth)
     except ValueError as error:
         return _unreadable(error)
-    if twice is not None:
-        return BadRequest(f"The request body names {twice!r} more than once.", param=twice)
-    return decoded
+
+
+def _misshapen(text: bytes, outlined: bytes, max_depth: int) -> BadRequest | None:
+    """What is wrong with the depth and the names of an object."""
+    count = count_members(outlined, max_depth=max_depth)
+    if count is None:
+        return _too_deep(max_depth)
+    twice = repeated_name(text, count)
+    if twice is None:
+        return None
+    return BadRequest(f"The request body names {twice!r} more than once.", param=twice)
+
+
+def _is_shallow(body: bytes, max_depth: int) -> bool:
+    """Whether a body has fewer brackets than levels, and fewer commas than values are too many."""
+    brackets = body.count(b"{") + body.count(b"[")
+    return brackets <= max_depth and body.count(b",") <= _MAX_VALUES
 
 
 def _outlined(body: bytes) -> bytes | None:
@@ -135,8 +156,9 @@ def _first_problem(body: Body) -> BadRequest | None:
         return BadRequest(f"model: longer than {_MAX_MODEL_CHARS} characters.", param="model")
     for name, least in _LEAST.items():
         value = getattr(body, name, None)
-        if value is not None and not least <= value <= _MAX_COUNT:
-            return BadRequest(f"{name}: must be between {least} and {_MAX_COUNT}.", param=name)
+        most = _MAX_CHOICES if least else _MAX_COUNT
+        if value is not None and not least <= value <= most:
+            return BadRequest(f"{name}: must be between {least} and {most}.", param=name)
     return None
 
 

@@ -12,11 +12,10 @@ Cutting the same bytes into other chunks changes neither what is passed on nor w
 
 from proxy.model.exchange import Asked, Surface
 from proxy.model.usage import Usage
-from proxy.wire.asked import BYTES_PER_TOKEN
 from proxy.wire.inflate import InflateError, inflater
 from proxy.wire.reading import MAX_READ_BYTES, json_answer, may_be_usage_chunk, media_kind
 from proxy.wire.sse import EventSplitter
-from proxy.wire.stream import StreamReader, text_bytes_of
+from proxy.wire.stream import StreamReader, text_tokens_of
 
 
 class ResponseReader:
@@ -82,11 +81,11 @@ class ResponseReader:
 
     @property
     def delivered_output_tokens(self) -> int:
-        """Tokens of the output text that was passed on: a quarter of its bytes in the JSON."""
+        """Estimated tokens of the output text that was passed on."""
         if self._stream:
-            return -(-self._stream.text_bytes // BYTES_PER_TOKEN)
+            return self._stream.output_tokens
         if self._json is not None:
-            return -(-text_bytes_of(self._surface, self._json) // BYTES_PER_TOKEN)
+            return text_tokens_of(self._surface, self._json)
         return 0
 
     @property
@@ -106,6 +105,9 @@ class ResponseReader:
             return False
         pending = len(self._splitter.pending)
         return self._released > 0 if self._hide_usage else pending > 0
+
+    def allow(self, output_tokens: int) -> None:
+        """Nothing: this reader ends no stream."""
 
     def feed(self, chunk: bytes) -> bytes:
         """Read a chunk as it came from the upstream; the bytes to send to the client now."""

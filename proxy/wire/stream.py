@@ -9,6 +9,7 @@ Events: https://platform.openai.com/docs/api-reference/chat-streaming, …/respo
 https://docs.anthropic.com/en/docs/build-with-claude/streaming.
 """
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from proxy.model.exchange import Dialect, Surface
 from proxy.model.usage import Usage
 from proxy.wire.jsontext import mend_surrogates
 from proxy.wire.sse import event_data
+from proxy.wire.tokens import GrowingText, inside_tokens
 from proxy.wire.usage import merged, normalized
 
 _DONE = b"[DONE]"
@@ -80,18 +82,12 @@ _MESSAGES = _Grammar(
     _text("text|partial_json|thinking"),
     frozenset({"message_stop"}),
 )
+_IMAGE_DONE = frozenset({"image_generation.completed", "image_edit.completed"})
 _MEDIA = _Grammar(
     re.compile(rb'"usage"\s*+:\s*+\{|"type"\s*+:\s*+"(?:[a-z_.]+\.(?:completed|done)|error)"'),
     b'"delta"',
     _text("delta"),
-    frozenset(
-        {
-            "image_generation.completed",
-            "image_edit.completed",
-            "speech.audio.done",
-            "transcript.text.done",
-        }
-    ),
+    _IMAGE_DONE | {"speech.audio.done", "transcript.text.done"},
 )
 _GRAMMARS = {
     "chat.completions": _CHAT,
@@ -104,17 +100,17 @@ _GRAMMARS = {
 class StreamReader:
     """The sum of what the events so far have said.
 
-    `text_bytes` counts delivered output as it stands in the JSON, escapes and all. `complete`
-    is True once the surface's own last event has come, `error_event` once an error has.
+    `output_tokens` estimates the text that was delivered. `complete` is True once the surface's
+    own last event has come, `error_event` once an error has.
     """
 
     __slots__ = (
         "_anthropic_usage",
         "_dialect",
         "_grammar",
+        "_text",
         "complete",
         "error_event",
-        "text_bytes",
         "usage",
     )
 
@@ -123,16 +119,22 @@ class StreamReader:
         self._dialect = surface.dialect
         self._anthropic_usage: dict[str, object] = {}
         self.usage: Usage | None = None
-        self.text_bytes = 0
+        self._text = GrowingText()
         self.complete = False
         self.error_event = False
+
+    @property
+    def output_tokens(self) -> int:
+        """Estimated tokens of the text that was delivered."""
+        return self._text.tokens
 
     def read(self, unit: bytes) -> bool:
         """Take one unit in; whether it is a chat chunk that carries a usage and no choice."""
         grammar = self._grammar
         text_at = unit.find(grammar.text_after)
         if text_at >= 0 and b"audio.delta" not in unit:
-            self.text_bytes += sum(map(len, grammar.text.findall(unit, text_at)))
+            for piece in grammar.text.findall(unit, text_at):
+                self._text.add(piece)
         if grammar.notable.search(unit) is None:
             return False
         data = event_data(unit)
@@ -150,19 +152,24 @@ class StreamReader:
         for usage in (event.usage, _usage_in(event.message), _usage_in(event.response)):
             if usage is not None:
                 self._take_usage(usage)
+        if kind in _IMAGE_DONE:
+            self.usage = (self.usage or Usage()) + Usage(images=1)
         return event.choices == [] and isinstance(event.usage, dict)
 
     def _take_usage(self, usage: object) -> None:
         if self._dialect is Dialect.ANTHROPIC:
             self._anthropic_usage = merged(self._anthropic_usage, usage)
             usage = self._anthropic_usage
-        self.usage = normalized(self._dialect, usage) or self.usage
+        found = normalized(self._dialect, usage)
+        if found is not None and self.usage is not None and self.usage.images:
+            found += self.usage  # each image is reported by itself
+        self.usage = found or self.usage
 
 
-def text_bytes_of(surface: Surface, answer: bytes | bytearray) -> int:
-    """Bytes of output text in a JSON answer, whole or cut off: an estimate from its bytes."""
+def text_tokens_of(surface: Surface, answer: bytes | bytearray) -> int:
+    """Estimated tokens of the output text in a JSON answer, whole or cut off."""
     names = _ANSWER_TEXT.get(surface.name)
-    return sum(map(len, names.findall(answer))) if names else 0
+    return math.ceil(inside_tokens(b" ".join(names.findall(answer)))) if names else 0
 
 
 _ANSWER_TEXT = {

@@ -4,16 +4,21 @@ OpenAI counts cached tokens inside its prompt tokens; Anthropic counts them besi
 tokens. Counts come from the upstream and are believed only where they are plausible: a usage whose
 main counts are not is no usage.
 
-Fields: https://platform.openai.com/docs/api-reference/chat/object, …/responses/object and
-https://docs.anthropic.com/en/api/messages.
+Fields: https://platform.openai.com/docs/api-reference/chat/object, …/responses/object,
+…/images/object, …/audio/json-object and https://docs.anthropic.com/en/api/messages.
 """
 
 from collections.abc import Mapping
+
+import msgspec
+from msgspec import Raw
 
 from proxy.model.exchange import Dialect
 from proxy.model.usage import Usage
 
 _MOST_TOKENS = 1_000_000_000
+_MOST_SECONDS = 10_000_000
+_RAW_ELEMENTS: msgspec.json.Decoder[list[Raw]] = msgspec.json.Decoder(list[Raw])
 _ANTHROPIC_COUNTS = (
     "input_tokens",
     "cache_creation_input_tokens",
@@ -28,6 +33,8 @@ def normalized(dialect: Dialect, usage: object) -> Usage | None:
         return None
     if dialect is Dialect.ANTHROPIC:
         return _anthropic(usage)
+    if usage.get("type") == "duration":
+        return heard(usage.get("seconds"))
     if "prompt_tokens" in usage:
         return _openai(usage, "prompt", "completion")
     return _openai(usage, "input", "output")
@@ -40,6 +47,25 @@ def merged(sofar: dict[str, object], update: object) -> dict[str, object]:
     known = {name: update[name] for name in _ANTHROPIC_COUNTS if _count(update.get(name)) >= 0}
     details = update.get("output_tokens_details")
     return sofar | known | ({"output_tokens_details": details} if details else {})
+
+
+def heard(seconds: object) -> Usage | None:
+    """The usage of a recording of so many seconds: a number, or a text as older servers write."""
+    try:
+        found = float(seconds) if isinstance(seconds, int | float | str) else -1.0
+    except (ValueError, OverflowError):
+        return None
+    plausible = 0 <= found <= _MOST_SECONDS and not isinstance(seconds, bool)
+    return Usage(seconds=found) if plausible else None
+
+
+def with_images(usage: Usage | None, data: Raw) -> Usage | None:
+    """The usage of an answer with the images that it holds, an array in JSON."""
+    try:
+        images = len(_RAW_ELEMENTS.decode(data))
+    except (ValueError, RecursionError):
+        return usage
+    return (usage or Usage()) + Usage(images=images) if images else usage
 
 
 def _openai(usage: Mapping[str, object], inward: str, outward: str) -> Usage | None:

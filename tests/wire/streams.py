@@ -10,7 +10,8 @@ import httpx2
 import openai
 
 from proxy.model.exchange import Asked
-from proxy.wire.altered import Alteration, reader_of
+from proxy.wire.alteration import Alteration
+from proxy.wire.altered import reader_of
 from proxy.wire.altered_body import Received
 from proxy.wire.reading import AnswerReader
 from proxy.wire.surfaces import find

@@ -26,7 +26,7 @@ from tests.wire.streams import (
 
 HELLO = [{"role": "user", "content": "hi"}]
 USAGE = Asked(stream=True, stream_usage=True, input_tokens_estimate=12)
-WORDS = [f"word {number:04} " for number in range(20)]  # 10 bytes each, at most 3 tokens
+WORDS = [f"word {number:04} " for number in range(20)]  # 10 bytes each, about 3.5 tokens
 
 
 def cut(path, stream, cut_after, **options):
@@ -49,16 +49,16 @@ def test_a_chat_stream_ends_by_length():
         chunks = list(client.chat.completions.create(model="m", messages=HELLO, stream=True))
     text = "".join(c.choices[0].delta.content or "" for c in chunks)
     assert "".join(WORDS).startswith(text)
-    assert 80 < len(text) <= 90  # the event that passes the bound is the last one
+    assert 50 < len(text) <= 60  # the event that passes the bound is the last one
     assert chunks[-1].choices[0].finish_reason == "length"
     assert (chunks[-1].id, chunks[-1].usage) == ("c", None)
     assert body.endswith(b"data: [DONE]\n\n")
-    assert reader.delivered_output_tokens == -(-len(text) // 4)
+    assert 20 < reader.delivered_output_tokens <= 24
 
 
 def test_every_choice_that_is_open_ends_and_no_other():
     stream = chats(0) + chunk({}, 0, finish_reason="stop") + chats(2, 1)
-    _, body = cut(CHAT, stream, 60)
+    _, body = cut(CHAT, stream, 150)
     with openai_client(body) as client:
         chunks = list(client.chat.completions.create(model="m", messages=HELLO, stream=True))
     ended = [(c.choices[0].index, c.choices[0].finish_reason) for c in chunks]
@@ -109,7 +109,7 @@ def test_a_message_ends_by_max_tokens():
         kinds = [event.type for event in stream]
         message = stream.get_final_message()
     assert message.stop_reason == "max_tokens"
-    assert message.usage.output_tokens == reader.delivered_output_tokens == 23
+    assert message.usage.output_tokens == reader.delivered_output_tokens == 21
     assert message.usage.input_tokens == 10
     assert kinds[-3:] == ["content_block_stop", "message_delta", "message_stop"]
     assert reader.usage.output_tokens == 1  # what was reported; what was delivered is more
@@ -122,7 +122,7 @@ def test_a_message_whose_blocks_have_ended_gets_no_second_end():
     stream = b"".join([*message_stream(), stop, again])
     delta = {"type": "text_delta", "text": "word " * 40}
     stream += typed({"type": "content_block_delta", "index": 1, "delta": delta})
-    _, body = cut(MESSAGES, stream, 60)
+    _, body = cut(MESSAGES, stream, 110)
     stops = [json.loads(line[6:]) for line in body.split(b"\n") if b'"content_block_stop"' in line]
     assert [one["index"] for one in stops if isinstance(one, dict)] == [0, 1]
 
@@ -178,7 +178,7 @@ def test_a_tool_call_that_was_open_ends_with_its_arguments_so_far():
     call = last.response.output[0]
     assert call.status == "incomplete"
     assert "".join(WORDS).startswith(call.arguments)
-    assert len(call.arguments) > 80
+    assert len(call.arguments) > 50
 
 
 @pytest.mark.parametrize("path", STREAMS)

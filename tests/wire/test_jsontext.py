@@ -12,6 +12,7 @@ from proxy.wire.jsontext import (
     mend_surrogates,
     outline,
     repeated_name,
+    written_plainly,
 )
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
@@ -116,3 +117,33 @@ def test_mended_text_has_the_same_length_and_decodes_to_unicode(pieces):
     decoded = msgspec.json.decode(mended, type=str)
     wanted = json.loads(text).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     assert decoded == wanted
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(st.text("az\u00fc", max_size=3), VALUES, max_size=4))
+def test_what_encoders_write_is_written_plainly(value):
+    assert written_plainly(json.dumps(value, ensure_ascii=False).encode())
+    assert written_plainly(msgspec.json.encode(value))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b'"a"', b'"b"', rb'"\u0061"', rb'"a\":1,\"b"', b'"c": 1, "d"']),
+            st.sampled_from([b":", b": ", b" : "]),
+            st.sampled_from([b"1", b"11", b'"a"', b'{"a":1}', rb'"\",\"a\":1"']),
+            st.sampled_from([b",", b", ", b" ,"]),
+        ),
+        max_size=4,
+    )
+)
+def test_nothing_that_is_written_plainly_names_a_member_twice(pairs):
+    written = b"".join(name + colon + value + comma for name, colon, value, comma in pairs)
+    text = b"{" + written.rstrip(b" ").rstrip(b",").rstrip(b" ") + b"}"
+    try:
+        plain = written_plainly(text)
+    except msgspec.DecodeError:
+        return
+    if plain:
+        members(text)  # which raises where a name is there twice

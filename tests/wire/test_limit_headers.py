@@ -108,8 +108,9 @@ def test_rule_ids_are_quoted_as_structured_strings():
 
 
 def test_absurd_numbers_stay_inside_what_the_formats_can_say():
-    found = fields(Dialect.ANTHROPIC, limit(limit=10**18, remaining=-3, window_s=0, left_s=10**12))
-    assert found["RateLimit-Policy"] == '"rpm";q=999999999999999;w=1'
+    absurd = limit(limit=10**18, remaining=-3, window_s=10**16, left_s=10**12)
+    found = fields(Dialect.ANTHROPIC, absurd)
+    assert found["RateLimit-Policy"] == '"rpm";q=999999999999999;w=999999999999999'
     assert found["RateLimit"].startswith('"rpm";r=0;')
     assert found["anthropic-ratelimit-requests-remaining"] == "0"
     assert found["anthropic-ratelimit-requests-reset"] == "9999-12-31T23:59:59Z"
@@ -132,3 +133,17 @@ def test_other_fields_of_an_upstream_are_not_replaced():
     assert not is_limit_header("retry-after")
     assert not is_limit_header("x-request-id")
     assert not is_limit_header("ratelimits")
+
+
+def test_what_no_time_brings_back_has_no_window_and_no_reset_and_is_in_no_vendors_field():
+    found = fields(
+        Dialect.OPENAI,
+        limit(Unit.COST, "budget", 25_000_000, 1_500_000, window_s=0),
+        limit(Unit.CONCURRENT, "at-once", 5, 3, window_s=0),
+        limit(Unit.BYTES, "bytes", 900, 1, window_s=60),
+    )
+    assert found == {
+        "RateLimit-Policy": '"budget";q=25000000;qu="cost", "at-once";q=5;qu="concurrent-requests",'
+        ' "bytes";q=900;qu="content-bytes";w=60',
+        "RateLimit": '"budget";r=1500000, "at-once";r=3, "bytes";r=1;t=30',
+    }

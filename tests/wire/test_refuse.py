@@ -169,7 +169,8 @@ def test_a_request_that_never_fits_is_a_limit_and_not_a_spent_quota():
 
 
 def test_a_quota_that_only_a_person_can_lift_is_insufficient_quota_and_not_retried():
-    got = refuse(Dialect.OPENAI, Refusal(RefusalKind.RATE_LIMIT, "Spent.", should_retry=False))
+    spent = Refusal(RefusalKind.RATE_LIMIT, "Spent.", should_retry=False, spent=True)
+    got = refuse(Dialect.OPENAI, spent)
     error = raised_by_openai(got)
     assert isinstance(error, openai.RateLimitError)
     assert (error.type, error.code) == ("insufficient_quota", "insufficient_quota")

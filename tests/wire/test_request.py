@@ -65,7 +65,7 @@ def test_a_chat_request_is_read_in_full(ask):
         stream_usage=True,
         max_output_tokens=50,
         choices=3,
-        input_tokens_estimate=-(-(9 + 11 + 14 + 9 + 15) // 4) + 5 * 4,
+        input_tokens_estimate=16 + 5 * 4,
         prompt=Prompt("Be brief.\nIn English.", "First question", "Second\nquestion", 2),
     )
 
@@ -91,7 +91,7 @@ def test_an_anthropic_request_is_read_in_full(ask):
     assert asked.model == "m-small"
     assert asked.max_output_tokens == 1024
     assert asked.prompt == Prompt("You are\nkind.", "Hello", "Thanks", 4)
-    assert asked.input_tokens_estimate == -(-(13 + 5 + 7 + 6 + 6 + 5) // 4) + 5 * 4
+    assert asked.input_tokens_estimate == 14 + 5 * 4
 
 
 def test_a_responses_request_is_read_as_text_or_as_items(ask):
@@ -146,6 +146,20 @@ def test_best_of_counts_as_choices_of_a_completion(ask):
 
 
 @pytest.mark.parametrize(
+    ("prompt", "answers"),
+    [("x", 2), (["x"], 2), (["x", "y", "z"], 6), ([1, 2, 3], 2), ([[1, 2], [3]], 4), ([], 2)],
+)
+def test_each_prompt_of_a_completion_is_answered_by_itself(ask, prompt, answers):
+    assert ask("/v1/completions", {"prompt": prompt, "n": 2}).choices == answers
+
+
+@pytest.mark.parametrize("background", [True, False, None])
+def test_a_response_in_the_background_is_known_as_such(ask, background):
+    body = {"input": "x", "background": background}
+    assert ask("/v1/responses", body).background is bool(background)
+
+
+@pytest.mark.parametrize(
     ("fallbacks", "model"),
     [(None, "m"), ([], "m"), ([{"model": "m-large"}], None), (["m-large"], None)],
 )
@@ -163,33 +177,42 @@ def test_a_batch_is_the_sum_of_its_entries_and_has_a_model_where_they_agree(ask)
 
     same, mixed = batch("m", "m"), batch("m", "other")
     asked = ask("/v1/messages/batches", same)
-    assert (asked.model, asked.max_output_tokens, asked.input_tokens_estimate) == ("m", 20, 10)
+    assert (asked.model, asked.max_output_tokens, asked.input_tokens_estimate) == ("m", 20, 12)
     assert asked.prompt.opening == "word"
     assert ask("/v1/messages/batches", mixed).model is None
     assert ask("/v1/messages/batches", {"requests": []}).model is None
 
 
 @pytest.mark.parametrize(
-    "part",
+    ("part", "tokens"),
     [
-        {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 9000}},
-        {"type": "input_image", "image_url": "data:image/png;base64," + "A" * 9000},
-        {"type": "image", "source": {"type": "base64", "data": "A" * 9000}},
-        {"type": "document", "source": {"type": "base64", "data": "A" * 9000}},
-        {"type": "input_audio", "input_audio": {"data": "A" * 9000, "format": "wav"}},
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 9000}}, 765),
+        ({"type": "input_image", "image_url": "data:image/png;base64," + "A" * 9000}, 765),
+        ({"type": "image", "source": {"type": "base64", "data": "A" * 9000}}, 765),
+        ({"type": "input_image", "file_id": "file-1", "detail": "low"}, 85),
+        ({"type": "file", "file": {"file_id": "file-1"}}, 5 * (765 + 600)),
+        ({"type": "input_audio", "input_audio": {"format": "wav"}}, 300),
     ],
 )
-def test_an_image_or_file_costs_a_flat_estimate(ask, part):
+def test_what_is_sent_along_and_cannot_be_read_is_of_a_usual_size(ask, part, tokens):
     asked = ask(CHAT, {"messages": [user([part, {"type": "text", "text": "what?"}])]})
-    assert asked.input_tokens_estimate == 1000 + 2 + 4
+    assert asked.input_tokens_estimate == tokens + 2 + 4
     assert asked.prompt.latest == "what?"
+
+
+def test_a_screenshot_that_a_tool_gave_back_is_an_image_and_no_text(ask):
+    shot = {"type": "computer_screenshot", "image_url": "data:image/png;base64," + "A" * 90_000}
+    for output in (shot, [shot]):
+        item = {"type": "computer_call_output", "output": output}
+        asked = ask("/v1/responses", {"model": "gpt-4o", "input": [item]})
+        assert asked.input_tokens_estimate == 765 + 4
 
 
 def test_a_role_or_part_of_an_unheard_of_kind_is_only_text(ask):
     odd = {"role": ["user"], "content": [{"type": {"a": 1}}, {"type": "new", "text": "four"}, None]}
     asked = ask(CHAT, {"messages": [odd]})
     assert asked.prompt == Prompt()
-    assert asked.input_tokens_estimate == 1 + 4
+    assert asked.input_tokens_estimate == 2 + 4
 
 
 def test_tool_definitions_and_calls_count_as_text(ask):
@@ -197,11 +220,12 @@ def test_tool_definitions_and_calls_count_as_text(ask):
     tools = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
     with_tools = ask(CHAT, {"messages": [user("hi")], "tools": tools})
     grown = with_tools.input_tokens_estimate - plain.input_tokens_estimate
-    assert abs(grown - len(json.dumps(tools)) / 4) <= 1
+    assert grown == 22
 
 
-def test_text_outside_ascii_is_estimated_by_its_bytes(ask):
-    assert ask("/v1/completions", {"prompt": "語" * 40}).input_tokens_estimate == 30
+def test_text_outside_ascii_is_estimated_by_its_script(ask):
+    assert ask("/v1/completions", {"prompt": "語" * 40}).input_tokens_estimate == 29
+    assert ask("/v1/completions", {"prompt": "ж" * 40}).input_tokens_estimate == 14
 
 
 @pytest.mark.parametrize("path", JSON_PATHS)
@@ -258,6 +282,7 @@ def test_what_is_not_a_json_object_is_refused(ask, path, body):
         (CHAT, {"max_completion_tokens": 10**30}, "max_completion_tokens"),
         (CHAT, {"n": 0}, "n"),
         (CHAT, {"n": True}, "n"),
+        (CHAT, {"n": 10**9}, "n"),
         (CHAT, {"stream_options": 1}, "stream_options"),
         (CHAT, {"stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
         (CHAT, {"messages": {}}, "messages"),

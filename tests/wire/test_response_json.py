@@ -33,7 +33,12 @@ def send(reader, value, step=13):
             Usage(7, 2, 0, 7, 0),
         ),
         ("/v1/images/generations", {"input_tokens": 5, "output_tokens": 7}, Usage(5, 0, 0, 7, 0)),
-        ("/v1/audio/transcriptions", {"type": "duration", "seconds": 3}, None),
+        ("/v1/audio/transcriptions", {"type": "duration", "seconds": 3}, Usage(seconds=3)),
+        (
+            "/v1/audio/transcriptions",
+            {"type": "tokens", "input_tokens": 5, "output_tokens": 7},
+            Usage(5, 0, 0, 7, 0),
+        ),
     ],
 )
 def test_the_usage_of_each_kind_of_answer_is_read(json_reader, path, usage, wanted):
@@ -41,6 +46,38 @@ def test_the_usage_of_each_kind_of_answer_is_read(json_reader, path, usage, want
     assert reader.usage == wanted
     assert reader.complete
     assert not reader.gave_up
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "wanted"),
+    [
+        (
+            "/v1/images/generations",
+            {"data": [{}, {}], "usage": {"input_tokens": 5, "output_tokens": 7}},
+            Usage(5, 0, 0, 7, 0, images=2),
+        ),
+        ("/v1/images/edits", {"data": [{"url": "x"}]}, Usage(images=1)),
+        (
+            "/v1/images/generations",
+            {
+                "data": [{}],
+                "usage": {"input_tokens": 5, "output_tokens": 7},
+                "svg_usage": {"model": "s", "input_tokens": 1, "output_tokens": 2},
+            },
+            Usage(6, 0, 0, 9, 0, images=1),
+        ),
+        ("/v1/images/generations", {"data": "odd", "usage": {"input_tokens": 5}}, Usage(5)),
+        ("/v1/images/generations", {"error": {"message": "no"}}, None),
+        ("/v1/audio/transcriptions", {"text": "hi", "duration": 2.5}, Usage(seconds=2.5)),
+        ("/v1/audio/translations", {"text": "hi", "duration": "2.5"}, Usage(seconds=2.5)),
+        ("/v1/audio/transcriptions", {"text": "hi"}, None),
+        ("/v1/embeddings", {"data": [{}], "usage": {"prompt_tokens": 5}}, Usage(5)),
+    ],
+)
+def test_images_and_recordings_are_measured_in_their_own_units(json_reader, path, answer, wanted):
+    reader = send(json_reader(path), answer)
+    assert reader.usage == wanted
+    assert reader.complete
 
 
 def test_every_chunk_goes_on_as_it_came(json_reader):

@@ -152,18 +152,18 @@ def reader_of(path, *, hide_usage=False, **options):
 
 
 @pytest.mark.parametrize(
-    ("path", "usage", "text"),
+    ("path", "usage", "tokens"),
     [
-        (CHAT, Usage(12, 4, 0, 5, 0), 'Hëllo \\"wörld\\" 語😀{\\"a\\":'),
-        (COMPLETIONS, Usage(12, 4, 0, 5, 0), "abc"),
-        (RESPONSES, Usage(30, 10, 0, 6, 2), 'Hi there{\\"x\\"'),
-        (MESSAGES, Usage(105, 90, 5, 20, 0), "Hällohm{}"),
+        (CHAT, Usage(12, 4, 0, 5, 0), 14),  # Hëllo "wörld" 語😀{"a":
+        (COMPLETIONS, Usage(12, 4, 0, 5, 0), 1),  # abc
+        (RESPONSES, Usage(30, 10, 0, 6, 2), 5),  # Hi there{"x"
+        (MESSAGES, Usage(105, 90, 5, 20, 0), 3),  # Hällohm{}
     ],
 )
-def test_usage_text_and_end_of_each_kind_of_stream_are_read(path, usage, text):
+def test_usage_text_and_end_of_each_kind_of_stream_are_read(path, usage, tokens):
     reader = reader_of(path)
     assert run(reader, STREAMS[path]) == STREAMS[path]
-    assert result(reader) == (usage, -(-len(text.encode()) // 4), True, False)
+    assert result(reader) == (usage, tokens, True, False)
     assert not reader.gave_up
 
 
@@ -440,4 +440,16 @@ def test_media_streams_end_and_report_their_usage(path, event):
     reader = reader_of(path)
     run(reader, data(event | {"usage": {"input_tokens": 7, "output_tokens": 9}}))
     assert reader.complete
-    assert reader.usage == Usage(7, 0, 0, 9, 0)
+    assert reader.usage == Usage(7, 0, 0, 9, 0, images=int("image" in path))
+
+
+def test_each_image_of_a_stream_reports_its_own_usage():
+    reader = reader_of("/v1/images/generations")
+    partial = data({"type": "image_generation.partial_image", "b64_json": "QUJD"})
+    image = {"type": "image_generation.completed", "b64_json": "QUJD"}
+    usage = {"input_tokens": 7, "output_tokens": 9}
+    run(reader, partial + data(image | {"usage": usage}) + partial + data(image | {"usage": usage}))
+    assert reader.usage == Usage(14, 0, 0, 18, 0, images=2)
+    reader = reader_of("/v1/images/edits")
+    run(reader, data(image | {"type": "image_edit.completed"}))
+    assert (reader.usage, reader.complete) == (Usage(images=1), True)

@@ -1,10 +1,11 @@
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.model.exchange import Dialect
 from proxy.model.usage import Usage
-from proxy.wire.usage import merged, normalized
+from proxy.wire.usage import heard, merged, normalized, with_images
 
 
 def test_openai_cached_tokens_are_a_part_of_the_prompt():
@@ -80,8 +81,40 @@ def test_a_part_is_never_more_than_its_whole():
     assert normalized(Dialect.OPENAI, usage) == Usage(10, 10)
 
 
-@pytest.mark.parametrize("usage", [None, 5, "x", [], {}, {"type": "duration", "seconds": 3}])
-def test_what_is_no_token_usage_is_none(usage):
+@pytest.mark.parametrize("seconds", [0, 3, 2.5])
+def test_a_duration_is_a_usage_of_seconds(seconds):
+    usage = {"type": "duration", "seconds": seconds}
+    assert normalized(Dialect.OPENAI, usage) == Usage(seconds=seconds)
+    assert heard(str(seconds)) == Usage(seconds=seconds)
+
+
+@pytest.mark.parametrize("bad", [-1, None, True, 10**400, 1e9, float("nan"), "x", "nan", [], {}])
+def test_a_duration_that_cannot_be_is_no_usage(bad):
+    assert normalized(Dialect.OPENAI, {"type": "duration", "seconds": bad}) is None
+
+
+def test_tokens_of_a_recording_are_tokens():
+    usage = {"type": "tokens", "input_tokens": 14, "output_tokens": 45, "total_tokens": 59}
+    assert normalized(Dialect.OPENAI, usage) == Usage(14, 0, 0, 45)
+
+
+@pytest.mark.parametrize(
+    ("data", "images"), [(b"[{},{}]", 2), (b"[]", 0), (b"", 0), (b"7", 0), (b'"x"', 0)]
+)
+def test_images_are_counted_with_what_else_was_used(data, images):
+    assert with_images(Usage(5), msgspec.Raw(data)) == Usage(5, images=images)
+    wanted = Usage(images=images) if images else None
+    assert with_images(None, msgspec.Raw(data)) == wanted
+
+
+def test_usages_add_up_field_by_field():
+    assert Usage(1, 2, 3, 4, 5, 6, 0.5) + Usage(10, 20, 30, 40, 50, 60, 1) == Usage(
+        11, 22, 33, 44, 55, 66, 1.5
+    )
+
+
+@pytest.mark.parametrize("usage", [None, 5, "x", [], {}])
+def test_what_is_no_usage_is_none(usage):
     for dialect in Dialect:
         assert normalized(dialect, usage) is None
 
