@@ -1,20 +1,24 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.model.plan import Charge, Correction, Plan
-from proxy.model.verdict import Mode, Unit
+from proxy.model.plan import Charge, Correction
+from proxy.model.verdict import Algorithm
+from proxy.store.generations import FREED_AT_ONCE
 from proxy.store.memory import MemoryStore
+from proxy.store.restored import GRACE_NS
+from tests.store.plans import T0_S, S, bucket, charge, lifetime, plan, rolling
 
-S = 1_000_000_000
-
-
-def charge(counter: str = "c", amount: int = 1, limit: int = 3, **more: object) -> Charge:
-    fields = {"window_s": 60, "mode": Mode.ENFORCE, "binding": True} | more
-    return Charge("r", counter, Unit.REQUESTS, amount, limit, **fields)  # type: ignore[arg-type]  # any field
+GRACE_S = GRACE_NS // S
 
 
-def plan(*charges: Charge, at_s: float = 0, take: bool = True) -> Plan:
-    return Plan(at_ns=int(at_s * S), charges=charges, take=take)
+def minute(number: int, counter: str = "c", amount: int = 1, limit: int = 3) -> Charge:
+    """A charge of the minute of that number after T0_S."""
+    starts_ns = (T0_S + 60 * number) * S
+    return charge(counter, amount, limit, starts_ns=starts_ns, ends_ns=starts_ns + 60 * S)
+
+
+def before(store: MemoryStore, one: Charge, at_s: float = 0) -> int:
+    return store.take(plan(one, at_s=at_s, take=False)).readings[0].before
 
 
 def test_a_limit_admits_exactly_as_many_as_it_says():
@@ -24,15 +28,9 @@ def test_a_limit_admits_exactly_as_many_as_it_says():
 
 def test_readings_are_the_counts_before_and_the_end_of_the_window():
     store = MemoryStore()
-    store.take(plan(charge(), at_s=61))
-    (reading,) = store.take(plan(charge(), at_s=62)).readings
-    assert (reading.before, reading.resets_at_ns) == (1, 120 * S)
-
-
-def test_a_new_window_starts_from_nothing():
-    store = MemoryStore()
-    store.take(plan(charge(amount=3), at_s=59))
-    assert store.take(plan(charge(), at_s=60)).readings[0].before == 0
+    store.take(plan(minute(1), at_s=61))
+    (reading,) = store.take(plan(minute(1), at_s=62)).readings
+    assert (reading.before, reading.resets_at_ns) == (1, (T0_S + 120) * S)
 
 
 def test_all_binding_charges_are_taken_or_none():
@@ -43,72 +41,109 @@ def test_all_binding_charges_are_taken_or_none():
     assert [r.before for r in store.take(plan(tight, wide, take=False)).readings] == [1, 1]
 
 
-def test_a_shadow_charge_counts_past_its_limit_and_never_refuses():
-    store = MemoryStore()
-    for _ in range(5):
-        assert store.take(plan(charge(binding=False))).taken
-    assert store.take(plan(charge(binding=False))).readings[0].before == 5
+def test_a_charge_that_does_not_bind_counts_past_its_limit():
+    store, one = MemoryStore(), charge(binding=False)
+    assert all(store.take(plan(one)).taken for _ in range(6))
+    assert before(store, one) == 6
+
+
+def test_a_charge_that_can_do_with_less_is_granted_what_is_left():
+    store, one = MemoryStore(), charge(amount=5, limit=7, least=2)
+    assert [store.take(plan(one)).taken for _ in range(3)] == [True, True, False]
+    assert before(store, one) == 7
 
 
 def test_a_plan_that_only_looks_counts_nothing():
     store = MemoryStore()
     assert not store.take(plan(charge(), take=False)).taken
-    assert store.take(plan(charge())).readings[0].before == 0
+    assert before(store, charge()) == 0
 
 
 def test_a_correction_changes_the_window_it_was_taken_in():
     store = MemoryStore()
-    store.take(plan(charge(amount=3), at_s=59))
-    store.take(plan(charge(amount=1), at_s=61))
-    store.correct([Correction("c", 60, 59 * S, -2)])
-    assert store.take(plan(charge(), at_s=61, take=False)).readings[0].before == 1
-    assert store.take(plan(charge(), at_s=59, take=False)).readings[0].before == 1
+    taken = plan(minute(0, amount=3), at_s=59)
+    store.take(taken)
+    store.take(plan(minute(1), at_s=61))
+    store.correct(taken, [Correction(minute(0), -2)])
+    assert (before(store, minute(0)), before(store, minute(1))) == (1, 1)
 
 
 def test_a_correction_of_a_window_long_gone_changes_nothing():
     store = MemoryStore()
-    store.take(plan(charge(amount=3), at_s=0))
-    store.take(plan(charge(), at_s=600))
-    store.correct([Correction("c", 60, 0, -3)])
-    assert store.take(plan(charge(), at_s=600, take=False)).readings[0].before == 1
+    taken = plan(minute(0, amount=3))
+    store.take(taken)
+    store.take(plan(minute(10), at_s=600))
+    store.correct(taken, [Correction(minute(0), -3)])
+    assert before(store, minute(10), at_s=600) == 1
 
 
 def test_a_count_never_falls_below_nothing():
     store = MemoryStore()
-    store.take(plan(charge()))
-    store.correct([Correction("c", 60, 0, -50)])
-    assert store.take(plan(charge())).readings[0].before == 0
+    taken = plan(charge())
+    store.take(taken)
+    store.correct(taken, [Correction(charge(), -50)])
+    assert before(store, charge()) == 0
 
 
-def test_a_clock_that_steps_back_still_counts_and_never_opens_a_fresh_window():
+def test_a_count_that_is_not_there_yet_begins_at_the_largest_it_inherits():
     store = MemoryStore()
-    store.take(plan(charge(amount=3), at_s=540))
-    store.take(plan(charge(amount=3), at_s=600))
-    assert not store.take(plan(charge(), at_s=0)).taken
+    store.take(plan(charge("small"), charge("large", amount=2)))
+    heir = charge("heir", inherits=("small", "large", "none"))
+    assert (before(store, heir), store.take(plan(heir)).taken) == (2, True)
+    assert (before(store, heir), before(store, charge("large"))) == (3, 2)
 
 
-def test_only_two_windows_are_held_however_many_have_passed():
+def test_windows_are_let_go_a_while_after_their_end_and_budgets_never():
     store = MemoryStore()
-    for minute in range(50):
-        store.take(plan(charge(f"c{minute}"), at_s=60 * minute))
-    assert store.counters() == {60: 2}
+    store.take(plan(lifetime("life")))
+    for number in range(50):
+        store.take(plan(minute(number, f"c{number}"), at_s=60 * number))
+    assert store.counters() == 1 + 1 + 1 + GRACE_S // 60 - 1
+    assert before(store, lifetime("life"), at_s=10**6) == 1
+
+
+def test_what_is_let_go_is_freed_a_little_at_each_call():
+    store, many = MemoryStore(), 20 * FREED_AT_ONCE
+    for number in range(many):
+        store.take(plan(minute(0, f"c{number}")))
+    later_s, held = GRACE_S + 60, []
+    parts = [part for part in store.fixed[(T0_S + 60) * S] if part]
+    for _ in range(40):
+        store.take(plan(minute(later_s // 60), at_s=later_s, take=False))
+        held.append(sum(map(len, parts)))
+    steps = [a - b for a, b in zip([many, *held], held, strict=False)]
+    assert max(steps) <= FREED_AT_ONCE
+    assert held[-1] == 0
+
+
+def test_rolling_windows_and_buckets_that_nobody_uses_are_let_go():
+    store = MemoryStore()
+    for number in range(100):
+        store.take(plan(rolling(f"r{number}"), bucket(f"b{number}"), at_s=number))
+    for at_s in range(1000, 1300, 5):
+        store.take(plan(rolling("r"), bucket("b"), at_s=at_s))
+    assert store.counters() <= 4  # young, and as they were a generation ago
+
+
+steps = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 300)))
 
 
 @settings(max_examples=60)
-@given(
-    steps=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.integers(0, 300))),
-    limit=st.integers(1, 8),
-)
+@given(steps=steps, limit=st.integers(1, 8), kind=st.sampled_from(Algorithm))
 def test_no_order_of_calls_admits_more_than_the_limit_in_a_window(
-    steps: list[tuple[int, int, int]], limit: int
+    steps: list[tuple[int, int, int]], limit: int, kind: Algorithm
 ):
     store = MemoryStore()
-    admitted: dict[tuple[int, int], int] = {}
+    admitted: list[tuple[int, int, int]] = []
     for subject, amount, at_s in sorted(steps, key=lambda step: step[2]):
-        wanted = charge(f"c{subject}", amount, limit)
+        wanted = minute(at_s // 60, f"c{subject}", amount, limit)
+        if kind is Algorithm.ROLLING:
+            wanted = rolling(f"c{subject}", amount, limit)
         readings = store.take(plan(wanted, at_s=at_s))
         assert readings.taken == wanted.fits(readings.readings[0].before)
         if readings.taken:
-            window = (subject, at_s // 60)
-            admitted[window] = admitted.get(window, 0) + amount
-    assert all(total <= limit for total in admitted.values())
+            admitted.append((subject, amount, at_s))
+    for subject, _, at_s in admitted:
+        start_s = at_s if kind is Algorithm.ROLLING else at_s // 60 * 60
+        within = [n for who, n, s in admitted if who == subject and start_s <= s < start_s + 60]
+        assert sum(within) <= limit
