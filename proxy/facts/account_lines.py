@@ -6,14 +6,17 @@ somebody put a bare key in its place, the key must not reach a log.
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 import msgspec
 
 from proxy.model.account import Account, AccountStatus, Key, Owner
+from proxy.model.verdict import Unit
 
 MAX_LINE_BYTES = 1 << 20
 MAX_OWNER_DEPTH = 32
+MAX_LIMIT = 10**15  # and of cost a millionth of it, which is counted in millionths
 MAX_CREATED_AT_S = 100_000_000_000  # the year 5138; above it the number is in milliseconds
 
 _DECODER = msgspec.json.Decoder(Account)
@@ -24,6 +27,7 @@ _HINTS = {
     "share": "give a number from 0 to 1",
     "keys": 'give a list of {"id": …, "sha256": …}',
     "links": "give an object of names and strings",
+    "limits": 'give amounts by rule and unit: {"free-day": {"requests": 500}}',
 }
 
 
@@ -74,7 +78,8 @@ def _explained(message: str) -> str:
         near = difflib.get_close_matches(wrong, list(AccountStatus), n=1)
         guess = f' (did you mean "{near[0]}"?)' if near else ""
         what = f'unknown value "{wrong}"{guess}'
-    field = re.split(r"[.\[]", place)[-1].rstrip("]") if place else ""
+    parts = re.split(r"[.\[]", place)
+    field = parts[-1].rstrip("]") or parts[0]  # of an element that has no name, the whole's
     missing = re.fullmatch(r"Object missing required field `(\w+)`", what)
     if missing:
         what = f"{missing[1]} is missing"
@@ -92,6 +97,8 @@ def _check(account: Account) -> None:
     if account.created_at is not None and not 0 <= account.created_at < MAX_CREATED_AT_S:
         raise AccountLineError(f"created_at: {account.created_at:.15g}; {_HINTS['created_at']}")
     _check_owners(account.owners, 1)
+    for rule, amounts in account.limits.items():
+        check_limits(rule[:60], amounts)
 
 
 def _check_key(index: int, key: Key, seen: set[str]) -> None:
@@ -116,3 +123,29 @@ def _check_owners(owners: tuple[Owner, ...], depth: int) -> None:
                 f'owners: share of "{owner.name[:40]}" is {owner.share:.15g}; {_HINTS["share"]}'
             )
         _check_owners(owner.owners, depth + 1)
+
+
+def check_limits(rule: str, amounts: Mapping[str, float]) -> None:
+    """Raise AccountLineError where limits of an account's own for a rule are no limits."""
+    if not rule or not amounts:
+        raise AccountLineError(f'limits: nothing stands under "{rule}"; {_HINTS["limits"]}')
+    for unit, amount in amounts.items():
+        if unit not in list(Unit):
+            near = difflib.get_close_matches(unit, list(Unit), n=1)
+            guess = f' (did you mean "{near[0]}"?)' if near else ""
+            known = ", ".join(Unit)
+            raise AccountLineError(
+                f'limits: "{rule}" has the unknown unit "{unit[:40]}"{guess}; use one of: {known}'
+            )
+        wrong = _wrong_amount(unit, amount)
+        if wrong:
+            raise AccountLineError(f'limits: {unit} of "{rule}" is {amount:.15g}; {wrong}')
+
+
+def _wrong_amount(unit: str, amount: float) -> str:
+    if unit == Unit.COST:
+        millionths = amount * 1_000_000
+        whole = millionths <= MAX_LIMIT and abs(millionths - round(millionths)) <= 1e-3
+        return "" if millionths > 0 and whole else "give an amount above 0, to six decimals"
+    whole = amount <= MAX_LIMIT and amount == int(amount)
+    return "" if amount > 0 and whole else "give a whole number above 0"

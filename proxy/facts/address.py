@@ -179,3 +179,10 @@ def _walk(peer: str, entries: Iterable[str | None] | None, trusted: TrustedPeers
         if current not in trusted:
             break
     return current
+
+
+@lru_cache(maxsize=65_536)
+def network_of(address: str) -> str:
+    """The network that an address is in: its /24 (IPv4) or /48 (IPv6), the least that is routed."""
+    ip = ip_address(address)
+    return str(ip_network((ip, 24 if ip.version == 4 else 48), strict=False))

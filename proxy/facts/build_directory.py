@@ -5,14 +5,12 @@ whoever serves. The index is written aside, synced and renamed: a reader sees th
 new one, and a bad line anywhere leaves the old one in place.
 """
 
-import fcntl
 import gc
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,8 +19,8 @@ import msgspec
 from proxy.facts.account_file import UNREADABLE, numbered_lines
 from proxy.facts.account_index import FORMAT, fill
 from proxy.facts.directory import DirectoryError, open_index, read_meta
+from proxy.facts.index_files import Signature, alone, put_in_place, signature
 
-Signature = tuple[int, ...]  # inode, mtime (ns), ctime (ns), size; empty for a missing file
 NICENESS = 10
 
 
@@ -39,15 +37,6 @@ class BuildReport:
     source: Signature = ()
     pid: int = 0
     problems: tuple[str, ...] = ()
-
-
-def signature(path: Path | str | int) -> Signature:
-    """What tells one state of a file (or of what a link leads to) from another."""
-    try:
-        stat = os.stat(path)  # noqa: PTH116 -- also of an open file
-    except OSError:
-        return ()
-    return (stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size)
 
 
 def index_report(index: Path | str, source: Path | str) -> BuildReport | None:
@@ -76,31 +65,16 @@ def build_index(accounts: Path | str, index: Path | str) -> BuildReport:
     accounts, index = Path(accounts), Path(index)
     try:
         index.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(index):
+        with alone(index):
             done = index_report(index, accounts)
             if done and done.source == signature(accounts):
                 return done
-            return _build(accounts, index)
+            return put_in_place(index, partial(_write, accounts))
     except UNREADABLE as error:
         problem = f"{accounts}: cannot be read or indexed: {error}"
     except sqlite3.Error as error:
         problem = f"{index}: cannot be written ({error}); see that the disk has room"
     return BuildReport(source=signature(accounts), pid=os.getpid(), problems=(problem,))
-
-
-def _build(accounts: Path, index: Path) -> BuildReport:
-    aside = index.with_name(index.name + ".building")
-    aside.unlink(missing_ok=True)
-    os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    try:
-        report = _write(accounts, aside)
-        if not report.problems:
-            _sync(aside)
-            aside.replace(index)
-            _sync(index.parent)
-        return report
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _write(accounts: Path, aside: Path) -> BuildReport:
@@ -132,25 +106,6 @@ def _write(accounts: Path, aside: Path) -> BuildReport:
     finally:
         db.close()
     return report
-
-
-@contextmanager
-def _alone(index: Path) -> Iterator[None]:
-    """Let only one builder at a time work on an index; the lock goes with the process."""
-    lock = os.open(index.with_name(index.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
 
 
 def main(arguments: list[str]) -> int:

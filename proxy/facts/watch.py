@@ -4,16 +4,13 @@ The file is looked at by its stat signature; a change is read by another process
 index is opened only when it is whole. Until then, and after any error, the last good one serves.
 """
 
-import asyncio
 import sys
 from pathlib import Path
 
-import msgspec
-
-from proxy.facts.build_directory import BuildReport, Signature, index_report, signature
+from proxy.facts.build_directory import BuildReport, index_report
+from proxy.facts.building import BUILD_TIMEOUT_S, built
 from proxy.facts.directory import Directory, DirectoryError
-
-BUILD_TIMEOUT_S = 900.0
+from proxy.facts.index_files import Signature, signature
 
 
 class DirectorySource:
@@ -55,9 +52,9 @@ async def refresh(
     An error comes back as a value: the directory in use stays in use.
     """
     source.tried(None)
-    report = await _built(source, timeout_s)
-    if isinstance(report, DirectoryError):
-        return report
+    report = await built(source.build_command(), source.path, BuildReport, timeout_s)
+    if isinstance(report, str):
+        return DirectoryError(report)
     source.tried(report.source)
     if report.problems:
         return DirectoryError(*report.problems)
@@ -80,27 +77,3 @@ async def start(source: DirectorySource) -> tuple[Directory, DirectoryError | No
     if last_good is None:
         raise directory
     return last_good, directory
-
-
-async def _built(source: DirectorySource, timeout_s: float) -> BuildReport | DirectoryError:
-    pipe = asyncio.subprocess.PIPE
-    try:
-        builder = await asyncio.create_subprocess_exec(
-            *source.build_command(), stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
-        )
-    except OSError as error:
-        return DirectoryError(f"{source.path}: cannot start the builder of its index: {error}")
-    try:
-        output, errors = await asyncio.wait_for(builder.communicate(), timeout_s)
-    except TimeoutError:
-        return DirectoryError(f"{source.path}: reading it took longer than {timeout_s:g} s")
-    finally:
-        if builder.returncode is None:
-            builder.kill()
-            await builder.wait()
-    try:
-        return msgspec.json.decode(output, type=BuildReport)
-    except msgspec.DecodeError:
-        last = (errors.decode(errors="replace").strip().splitlines() or ["no output"])[-1]
-        code = builder.returncode
-        return DirectoryError(f"{source.path}: the builder of its index failed ({code}): {last}")

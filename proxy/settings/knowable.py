@@ -2,11 +2,20 @@
 
 from collections.abc import Iterator
 
+from proxy.model.verdict import OnMissing, OnUnavailable
+from proxy.policy.lints.quotas import ALWAYS_KNOWN
 from proxy.policy.lints.reach import DIALECT, SURFACE, Reach
 from proxy.policy.lints.surfaces import DIALECTS
 from proxy.policy.match import Expression
 from proxy.policy.problem import Problem
-from proxy.policy.rules import AnyRule, ExceptionRule, GeographyRule, PolicySet
+from proxy.policy.rules import (
+    DIMENSION_FACTS,
+    AnyRule,
+    ExceptionRule,
+    GeographyRule,
+    PolicySet,
+    QuotaRule,
+)
 from proxy.policy.written import Written
 from proxy.settings.schema import Settings
 
@@ -14,7 +23,8 @@ from proxy.settings.schema import Settings
 def unknowable(policy: PolicySet, settings: Settings) -> tuple[Problem, ...]:
     """A warning for each fact that a rule or exception reads in vain, and each one never asked."""
     written = Written(policy)
-    return tuple(sorted({*_in_vain(written, settings), *_unserved(written, settings)}))
+    found = {*_in_vain(written, settings), *_unserved(written, settings)}
+    return tuple(sorted({*found, *_uncounted(written, settings), *_unfailing(written, settings)}))
 
 
 def _in_vain(written: Written, settings: Settings) -> Iterator[Problem]:
@@ -35,9 +45,43 @@ def reads(rule: AnyRule | ExceptionRule) -> frozenset[str]:
     return (rule.match.facts - guarded) | own
 
 
+def subject_facts(rule: AnyRule | ExceptionRule) -> frozenset[str]:
+    """The facts that name whom a quota counts, without those that are known of everybody."""
+    if not isinstance(rule, QuotaRule):
+        return frozenset()
+    named = {DIMENSION_FACTS[name] for name in rule.per if name not in ALWAYS_KNOWN}
+    return frozenset(named | (rule.by.facts if rule.by else frozenset()))
+
+
+def _uncounted(written: Written, settings: Settings) -> Iterator[Problem]:
+    """Quotas that cannot tell whom they count."""
+    why = dict(_unknown(settings))
+    for rule in written.policy.quotas:
+        for fact in sorted(subject_facts(rule)):
+            if reason := _because(fact, why):
+                lax = rule.on_missing is OnMissing.ABSTAIN
+                so = "nobody is counted" if lax else "all whose is not known are counted together"
+                message = f"{fact} is never known here: {reason}; {so}"
+                yield written.entries[rule.id].problem(message, "per", at_key=True)
+
+
+def _unfailing(written: Written, settings: Settings) -> Iterator[Problem]:
+    """What quotas do without the store, where the store is a part of the process."""
+    if settings.store.redis is not None:
+        return
+    for rule in written.policy.quotas:
+        if rule.on_unavailable is not OnUnavailable.ALLOW:
+            message = (
+                "the counters are in the memory of this process, which always answers: "
+                "on_unavailable does nothing without store.redis"
+            )
+            yield written.entries[rule.id].problem(message, "on_unavailable", at_key=True)
+
+
 def _unknown(settings: Settings) -> Iterator[tuple[str, str]]:
     """Facts, or their beginnings, that nothing tells; and what is missing in the settings."""
-    yield "cluster.", "this version finds no clusters"
+    if settings.clusters is None:
+        yield "cluster.", "the settings name no clusters"
     if not settings.geo.databases:
         yield "client.country", "the settings name no geo.databases"
         yield "client.asn", "the settings name no geo.databases"

@@ -5,7 +5,7 @@ underscores between its steps. Its value is read as YAML, so that lists and numb
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,17 @@ KUBERNETES = re.compile(
 )
 
 
-def load(file: Path, environment: Mapping[str, str], *, upstreams: bool = True) -> Settings:
+def load(
+    file: Path,
+    environment: Mapping[str, str],
+    *,
+    upstreams: bool = True,
+    options: Mapping[str, Any] | None = None,
+) -> Settings:
     """Settings of a file under what the environment says; ProblemsError names every fault.
 
     With `upstreams` False nothing will be forwarded: their credentials need not be there.
+    `options` of the command line, by setting, win over both; None is one that was not given.
     """
     try:
         text = file.read_bytes()
@@ -40,6 +47,7 @@ def load(file: Path, environment: Mapping[str, str], *, upstreams: bool = True) 
         raise ProblemsError([Problem(str(file), 0, 0, message)]) from error
     document = parse(str(file), text)
     _lay_over(document, environment)
+    _lay_over_options(document, options or {})
     settings = check(Settings, document, {"base": file.resolve().parent}, _confidential)
     if settings is None:
         raise ProblemsError(document.problems)
@@ -49,7 +57,7 @@ def load(file: Path, environment: Mapping[str, str], *, upstreams: bool = True) 
 
 def _confidential(path: Place) -> bool:
     """Whether a credential may stand at a path by design or by mistake."""
-    return path[0] in ("secrets", "upstreams", "admin")
+    return path[0] in ("secrets", "upstreams", "admin", "store")
 
 
 def _lay_over(document: Document, environment: Mapping[str, str]) -> None:
@@ -75,6 +83,14 @@ def _lay_over(document: Document, environment: Mapping[str, str]) -> None:
         document.origins[path] = origin
 
 
+def _lay_over_options(document: Document, options: Mapping[str, Any]) -> None:
+    """Put options of the command line over all else."""
+    for name, value in options.items():
+        if value is not None and isinstance(document.data, dict):
+            document.data[name] = value
+            document.origins[name,] = f"option --{name}"
+
+
 def _value(document: Document, origin: str, path: tuple[str, ...], text: str) -> Any:
     """The value of a variable. Keys of digits only are still keys, not numbers."""
     if path[0] == "secrets" and len(path) > 1:
@@ -96,10 +112,14 @@ def _section(data: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any] | No
 
 
 def _credential_variables(data: dict[str, Any]) -> set[str]:
-    """Names that the file gives as credential_env: they are no settings, whatever their prefix."""
-    upstreams = data.get("upstreams")
-    found = upstreams.values() if isinstance(upstreams, dict) else ()
-    return {str(upstream.get("credential_env")) for upstream in found if isinstance(upstream, dict)}
+    """Names that the file gives for credentials: they are no settings, whatever their prefix."""
+    below = [data]
+    named = set()
+    while below:
+        section = below.pop()
+        below += [value for value in section.values() if isinstance(value, dict)]
+        named |= {str(section[key]) for key in ("credential_env", "password_env") if key in section}
+    return named
 
 
 def _require(settings: Settings, document: Document, environment: Mapping[str, str] | None) -> None:
@@ -117,17 +137,53 @@ def _require(settings: Settings, document: Document, environment: Mapping[str, s
             )
             problems.append(document.problem(path, message))
         elif not environment.get(upstream.credential_env):
-            name = upstream.credential_env
-            # Somebody may have put the credential itself there.
-            shown = f" {name}" if name == name.upper() else " that credential_env names"
-            message = f"the environment variable{shown} is not set"
-            problems.append(document.problem((*path, "credential_env"), message))
+            problems.append(_unset(document, (*path, "credential_env"), upstream.credential_env))
+    if environment is not None:
+        problems += _passwords(settings, document, environment)
     for header in ("account_header", "ja4_header"):
         if getattr(settings, header) and not settings.trusted_peers:
             message = f"{header} needs trusted_peers: from anyone else the header is ignored"
             problems.append(document.problem((header,), message))
+    if settings.workers > 1 and not _shares(settings):
+        message = (
+            f"{settings.workers} workers need a store that they share, or each would count for "
+            "itself: add store: {redis: …}, or set workers: 1"
+        )
+        problems.append(document.problem(("workers",), message))
+    redis = settings.store.redis
+    apart = redis is not None and redis.max_replicas > settings.workers
+    if apart and not settings.secrets.fingerprint_key:
+        message = (
+            "replicas on several machines must name counters alike, or each would count for "
+            "itself: give all of them the same secrets.fingerprint_key (openssl rand -hex 32)"
+        )
+        problems.append(document.problem(("store", "redis", "max_replicas"), message))
     if problems:
         raise ProblemsError(problems)
+
+
+def _passwords(
+    settings: Settings, document: Document, environment: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Passwords of the store that are not there."""
+    redis = settings.store.redis
+    path: Place = ("store", "redis")
+    for section in (redis, redis and redis.sentinel):
+        variable = section and section.password_env
+        if variable and not environment.get(variable):
+            yield _unset(document, (*path, "password_env"), variable)
+        path = (*path, "sentinel")
+
+
+def _unset(document: Document, path: Place, name: str) -> Problem:
+    # Somebody may have put the credential itself there.
+    shown = f" {name}" if name == name.upper() else f" that {path[-1]} names"
+    return document.problem(path, f"the environment variable{shown} is not set")
+
+
+def _shares(settings: Settings) -> bool:
+    """Whether several processes count together."""
+    return settings.store.redis is not None
 
 
 def state_directory(settings: Settings) -> Path:

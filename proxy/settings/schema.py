@@ -1,16 +1,12 @@
 """The shape of gauger.yaml. Every setting is also an environment variable (see `load`)."""
 
-import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     StrictInt,
@@ -20,15 +16,8 @@ from pydantic import (
 )
 
 from proxy.facts.address import ForwardedHeader
-
-
-def _resolved(value: Any, info: ValidationInfo) -> Any:
-    """A path as written, relative to the directory of gauger.yaml."""
-    if not isinstance(value, str) or not value:
-        msg = "write a path as text"
-        raise ValueError(msg)
-    base: Path = (info.context or {}).get("base", Path())
-    return base / Path(value).expanduser()
+from proxy.settings.schema_store import Store
+from proxy.settings.section import Count, FilePath, Seconds, Section, Variable
 
 
 def _listen(value: str) -> str:
@@ -63,16 +52,6 @@ def _upstream_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _variable(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-        msg = (
-            "write the name of an environment variable (such as OPENAI_API_KEY), "
-            "never the credential itself"
-        )
-        raise ValueError(msg)
-    return value
-
-
 def _path_pattern(value: str) -> str:
     if not value.startswith("/"):
         msg = f'"{value}" is not a path (write /v1/something, with * and ? as wildcards)'
@@ -95,17 +74,8 @@ def _key(value: SecretStr) -> SecretStr:
     return value
 
 
-FilePath = Annotated[Path, BeforeValidator(_resolved)]
 Listen = Annotated[StrictStr, AfterValidator(_listen)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-Count = Annotated[StrictInt, Field(gt=0, le=2**40)]
 HexKey = Annotated[SecretStr, AfterValidator(_key), Field(strict=False)]
-
-
-class Section(BaseModel):
-    """Unknown keys are faults, never ignored; where a credential may stand, no error quotes it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Server(Section):
@@ -125,6 +95,9 @@ class Server(Section):
     body_timeout_s: Seconds = 60.0
     keepalive_s: Seconds = 75.0
     drain_s: Seconds = 30.0
+    public_url: Annotated[StrictStr, AfterValidator(_upstream_url)] | None = Field(
+        None, description="How callers reach the gateway, where a TLS terminator stands before it."
+    )
 
     @field_validator("max_delayed")
     @classmethod
@@ -161,7 +134,7 @@ class Upstream(Section):
 
     url: Annotated[StrictStr, AfterValidator(_upstream_url)]
     credential: Literal["replace", "pass"] = "replace"
-    credential_env: Annotated[StrictStr, AfterValidator(_variable)] | None = Field(
+    credential_env: Variable | None = Field(
         None, description="Environment variable that holds the credential to put in."
     )
     connect_timeout_s: Seconds = 5.0
@@ -207,6 +180,16 @@ class Audit(Section):
     segment_bytes: Annotated[StrictInt, Field(ge=65_536, le=2**40)] = 268_435_456
 
 
+class Batches(Section):
+    """Batches of requests."""
+
+    unknown_files: Literal["refuse", "allow"] = Field(
+        "refuse",
+        description="What happens to a batch whose file nobody saw being uploaded: allow charges "
+        "it as one request.",
+    )
+
+
 class Secrets(Section):
     """Keys of fingerprints and pseudonyms, in hex. Better by environment than in the file."""
 
@@ -219,6 +202,9 @@ class Settings(Section):
 
     policies: FilePath
     accounts: FilePath | None = None
+    clusters: FilePath | None = Field(
+        None, description="Which accounts are in which cluster, as people found out."
+    )
     state_dir: FilePath
     server: Server = Server()
     admin: Admin = Admin()
@@ -238,9 +224,14 @@ class Settings(Section):
     open_paths: list[Annotated[StrictStr, AfterValidator(_path_pattern)]] = Field(
         default_factory=list, description="Paths let through that no surface claims (* and ?)."
     )
+    workers: Annotated[StrictInt, Field(ge=1, le=64)] = Field(
+        1, description="Serving processes on this machine; more than one need a shared store."
+    )
     geo: Geo = Geo()
     detector: Detector = Detector()
     audit: Audit = Audit()
+    batches: Batches = Batches()
+    store: Store = Store()
     secrets: Secrets = Secrets()
 
     @property

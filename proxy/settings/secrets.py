@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from proxy.policy.alone import alone
 from proxy.policy.problem import Problem, ProblemsError
 from proxy.settings.schema import Settings
 
@@ -38,7 +39,9 @@ def ensured(settings: Settings) -> Keys:
     path = settings.state_dir / "keys.json"
     try:
         if not path.exists():
-            _make(path)
+            with alone(settings.state_dir):  # two that made keys at once would disagree
+                if not path.exists():
+                    _make(path)
     except OSError as error:
         message = f"the keys of a first start cannot be written: {error.strerror}"
         raise ProblemsError([Problem(str(path), 0, 0, message)]) from error

@@ -72,6 +72,7 @@ def test_every_field_of_a_line_is_read():
         "labels": ["research-program"],
         "owners": [{"name": "A", "share": 0.6, "owners": [{"name": "B", "share": 1}]}],
         "links": {"payment": "pay-9f2", "phone_prefix": "+65 91"},
+        "limits": {"free-day": {"requests": 500, "cost": 12.5, "concurrent": 3}},
         "unheard_of": {"x": 1},
     }
 
@@ -91,6 +92,7 @@ def test_every_field_of_a_line_is_read():
             labels=("research-program",),
             owners=(Owner("A", 0.6, owners=(Owner("B", 1.0),)),),
             links={"payment": "pay-9f2", "phone_prefix": "+65 91"},
+            limits={"free-day": {"requests": 500, "cost": 12.5, "concurrent": 3}},
         ),
         Key("k-17", "ab" * 32, honeypot=True),
     )
@@ -122,6 +124,23 @@ def test_an_account_may_have_many_keys_or_none(account):
         ({"owners": [{"name": "A", "share": -0.1}]}, 'share of "A" is -0.1'),
         ({"links": {"payment": 5}}, "links[]: Expected `str`, got `int`"),
         ({"labels": "x"}, "labels: Expected `array`, got `str`"),
+        ({"limits": []}, "limits: Expected `object`, got `array`; give amounts by rule and unit"),
+        ({"limits": {"day": 5}}, 'Expected `object`, got `int`; give amounts by rule and unit: {"'),
+        ({"limits": {"day": {}}}, 'limits: nothing stands under "day"; give amounts by rule and'),
+        (
+            {"limits": {"day": {"request": 5}}},
+            'limits: "day" has the unknown unit "request" (did you mean "requests"?); use one of: ',
+        ),
+        ({"limits": {"day": {"requests": "5"}}}, "Expected `float`, got `str`; give amounts by"),
+        (
+            {"limits": {"day": {"requests": 1.5}}},
+            'limits: requests of "day" is 1.5; give a whole number above 0',
+        ),
+        ({"limits": {"day": {"tokens": 0}}}, "is 0; give a whole number above 0"),
+        ({"limits": {"day": {"tokens": 1e300}}}, "is 1e+300; give a whole number above 0"),
+        ({"limits": {"day": {"cost": -1}}}, "is -1; give an amount above 0, to six decimals"),
+        ({"limits": {"day": {"cost": 0.0000001}}}, "is 1e-07; give an amount above 0, to six"),
+        ({"limits": {"day": {"cost": 1e300}}}, "is 1e+300; give an amount above 0, to six"),
     ],
 )
 def test_a_bad_field_is_told_with_file_line_place_and_remedy(account, fields, message):

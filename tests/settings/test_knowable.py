@@ -39,6 +39,7 @@ LEAST = "policies: policies\nstate_dir: var\n"
 OPENAI = "upstreams: {openai: {url: https://up.example, credential: pass}}\n"
 ALL = (
     "policies: policies\nstate_dir: var\naccounts: accounts.jsonl\ntrusted_peers: [10.0.0.1]\n"
+    "clusters: clusters.yaml\n"
     "ja4_header: x-ja4\ngeo: {databases: [a.mmdb], anonymizers: a.txt}\nopen_paths: [/x]\n"
 )
 
@@ -60,7 +61,7 @@ def test_facts_that_the_settings_cannot_tell_are_named_where_rules_read_them(tmp
         f"p.yaml:15:26: client.ja4 is never known here: the settings name no ja4_header; {applies}",
         "p.yaml:16:26: client.anonymizer is never known here: the settings name no "
         f"geo.anonymizers; {applies}",
-        "p.yaml:17:48: cluster.score is never known here: this version finds no clusters; "
+        "p.yaml:17:48: cluster.score is never known here: the settings name no clusters; "
         + abstains,
         "p.yaml:19:32: nothing is served for anthropic: the settings name no such upstream",
         "p.yaml:20:28: nothing is served for anthropic: the settings name no such upstream",
@@ -69,11 +70,10 @@ def test_facts_that_the_settings_cannot_tell_are_named_where_rules_read_them(tmp
     ]
 
 
-def test_settings_that_tell_everything_leave_only_what_this_version_does_not_do(tmp_path: Path):
+def test_settings_that_tell_everything_leave_nothing_to_say(tmp_path: Path):
     upstream = "{url: https://up.example, credential: pass}"
     both = f"upstreams: {{openai: {upstream}, anthropic: {upstream}}}\n"
-    (only,) = said(tmp_path, ALL + both)
-    assert "this version finds no clusters" in only
+    assert said(tmp_path, ALL + both) == []
 
 
 def account(id_: str, **given: object) -> Account:
@@ -130,6 +130,76 @@ def test_a_tier_that_no_account_has_at_all_is_told_once_and_an_empty_directory_s
     accounts: tuple[Account, ...],
 ):
     assert sum("account.tier" in line for line in counted(*accounts)) == len(accounts)
+
+
+LIMITED = """
+access:
+  - {id: door, mode: shadow, then: deny}
+quotas:
+  - {id: free-day, mode: enforce, limit: {requests: 5, tokens: 900}, window: 1d}
+  - {id: one-hand, mode: shadow, per: cluster, limit: {requests: 5}, window: 1d}
+"""
+
+
+def test_limits_of_accounts_that_no_quota_asks_for_are_told():
+    census = Census(compile_texts([("p.yaml", LIMITED.encode())]), "accounts.jsonl")
+    for n in range(2):
+        given = {"free-day": {"requests": 9.0, "cost": 5.0}, "fre-day": {"requests": 9.0}}
+        census.count(account(f"acc-{n}", limits=given))
+    other = {"door": {"requests": 9.0}, "one-hand": {"requests": 9.0}}
+    census.count(account("acc-3", limits=other))
+    assert sorted(map(str, census.problems())) == [
+        "accounts.jsonl: limits.door.requests of 1 account does nothing: "
+        "there is no quota of this name in the set",
+        "accounts.jsonl: limits.fre-day.requests of 2 accounts does nothing: "
+        'there is no quota of this name in the set (did you mean "free-day"?)',
+        "accounts.jsonl: limits.free-day.cost of 2 accounts does nothing: "
+        "the quota limits requests, tokens",
+        "accounts.jsonl: limits.one-hand.requests of 1 account does nothing: "
+        "the quota rests on recognizing callers, and its limits are the same for all",
+    ]
+
+
+def test_a_quota_by_what_nobody_in_the_directory_has_is_told():
+    text = "quotas: [{id: q, mode: enforce, per: tier, limit: {requests: 5}, window: 1d}]"
+    census = Census(compile_texts([("p.yaml", text.encode())]), "accounts.jsonl")
+    census.count(account("acc-1"))
+    (said,) = census.problems()
+    assert str(said).startswith("p.yaml:1:33: account.tier is known of nobody in accounts.jsonl")
+
+
+COUNTING = """
+quotas:
+  - {id: by-place, mode: enforce, per: country, limit: {requests: 5}, window: 1d}
+  - {id: one-hand, mode: shadow, per: cluster, limit: {requests: 5}, window: 1d}
+  - {id: by-text, mode: shadow, per: {cel: client.ja4}, limit: {requests: 5}, window: 1d}
+  - {id: own, mode: shadow, limit: {requests: 5}, window: 1d, on_unavailable: deny}
+  - {id: lax, mode: shadow, per: network, limit: {requests: 5}, window: 1d, on_unavailable: allow}
+"""
+
+
+IDLE = (
+    "p.yaml:6:63: the counters are in the memory of this process, which always answers: "
+    "on_unavailable does nothing without store.redis"
+)
+
+
+@pytest.mark.parametrize("redis", ["", "store: {redis: {url: 'redis://127.0.0.1:6379'}}\n"])
+def test_quotas_that_cannot_tell_whom_they_count_and_what_never_fails_are_told(
+    tmp_path: Path, redis: str
+):
+    (tmp_path / "gauger.yaml").write_text(LEAST + OPENAI + "accounts: a.jsonl\n" + redis)
+    policy = compile_texts([("p.yaml", COUNTING.encode())])
+    found = unknowable(policy, load(tmp_path / "gauger.yaml", {}))
+    assert [str(p).split("\n")[0] for p in found] == [
+        "p.yaml:3:35: client.country is never known here: the settings name no geo.databases; "
+        "all whose is not known are counted together",
+        "p.yaml:4:34: cluster.ids is never known here: the settings name no clusters; "
+        "nobody is counted",
+        "p.yaml:5:33: client.ja4 is never known here: the settings name no ja4_header; "
+        "all whose is not known are counted together",
+        *([] if redis else [IDLE]),
+    ]
 
 
 def test_the_directorys_file_is_counted_as_it_stands(tmp_path: Path):

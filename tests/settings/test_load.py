@@ -1,6 +1,8 @@
 import re
 import stat
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from pydantic import BaseModel
 from proxy.policy.problem import ProblemsError
 from proxy.settings.load import load, state_directory
 from proxy.settings.schema import Settings
-from proxy.settings.secrets import configured, ensured
+from proxy.settings.secrets import Keys, configured, ensured
 
 DOCS = Path(__file__).parents[2] / "docs"
 LEAST = "policies: policies\nstate_dir: var\n"
@@ -60,8 +62,9 @@ def test_faults_of_file_and_environment_are_told_at_once(written):
         "environment variable GAUGER_ADMIN__LISTEN: "
         '"nonsense" is not an address to listen on (write host:port, such as 127.0.0.1:8080)',
         'environment variable GAUGER_BLAH: unknown key "blah" (known here: account_header, '
-        "accounts, admin, audit, detector, forwarded_header, geo, ja4_header, open_paths, "
-        "policies, secrets, server, state_dir, trusted_peers, upstreams)",
+        "accounts, admin, audit, batches, clusters, detector, forwarded_header, geo, ja4_header, "
+        "open_paths, policies, secrets, server, state_dir, store, trusted_peers, upstreams, "
+        "workers)",
         "gauger.yaml:3:18: server.listen: write a text, found the number 8080 (put it in quotes)",
         'gauger.yaml:3:24: unknown key "max_bodi_bytes" (did you mean "max_body_bytes"?)',
     }
@@ -253,3 +256,37 @@ def test_delays_take_a_tenth_of_what_is_served_at_once_and_never_all_of_it(writt
     assert fault == (
         "gauger.yaml:3:40: must be less than max_streams (50), or delays crowd out everybody else"
     )
+
+
+def test_several_workers_without_a_store_that_they_share_are_a_fault_at_its_place(written):
+    told = (
+        "workers need a store that they share, or each would count for itself: "
+        "add store: {redis: …}, or set workers: 1"
+    )
+    assert faults(written(LEAST + "workers: 4\n")) == [f"gauger.yaml:3:10: 4 {told}"]
+    assert faults(written(LEAST), {"GAUGER_WORKERS": "2"}) == [
+        f"environment variable GAUGER_WORKERS: 2 {told}"
+    ]
+    with pytest.raises(ProblemsError, match="option --workers: 3 workers need a store"):
+        load(written(LEAST), {"GAUGER_WORKERS": "1"}, options={"workers": 3})
+
+
+def test_an_option_wins_over_file_and_environment_where_it_is_given(written):
+    file = written(LEAST + "workers: 4\n")
+    assert load(file, {"GAUGER_WORKERS": "2"}, options={"workers": 1}).workers == 1
+    assert load(file, {"GAUGER_WORKERS": "1"}, options={"workers": None}).workers == 1
+    with pytest.raises(ProblemsError, match="option --workers: workers: "):
+        load(file, {}, options={"workers": 0})
+
+
+def test_processes_that_make_the_keys_at_once_all_hold_the_same(written):
+    settings = load(written(LEAST), {})
+    state_directory(settings)
+    begin = threading.Barrier(8)
+
+    def made(_: int) -> Keys:
+        begin.wait()
+        return ensured(settings)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(made, range(8)))) == 1
