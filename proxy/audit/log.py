@@ -125,6 +125,11 @@ class AuditLog:
         return self._durable
 
     @property
+    def position(self) -> int:
+        """The last seq that was appended."""
+        return self._chain.seq
+
+    @property
     def lag(self) -> int:
         """How many records were appended and are not yet on the disk."""
         return self._chain.seq - self._durable

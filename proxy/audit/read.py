@@ -42,7 +42,7 @@ def entries(
     for path, following in zip(files, [*files[1:], None], strict=True):
         if following is not None and first_seq_of(following) <= after + 1:
             continue
-        for entry in _entries_in(path, mark):
+        for entry in _entries_in(path, mark, after):
             if (
                 entry.seq > after
                 and (exchange is None or entry.id == exchange)
@@ -64,10 +64,12 @@ _decode_own = msgspec.json.Decoder(_Own).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def _entries_in(path: Path, mark: bytes) -> Iterator[Entry]:
+def _entries_in(path: Path, mark: bytes, after: int) -> Iterator[Entry]:
     with path.open("rb") as file:
+        first = first_seq_of(path)
         for number, line in enumerate(read_lines(file, path.stat().st_size), 1):
-            if mark in line and line.endswith(b"\n"):
+            # Seqs go by lines; what is not to be read is not decoded.
+            if first + number - 1 > after and mark in line and line.endswith(b"\n"):
                 yield _entry(path, number, line)
 
 

@@ -34,6 +34,7 @@ from proxy.audit.format import (
     segments,
     split_line,
 )
+from proxy.audit.workers import is_workers
 
 MAX_FAULTS = 1000
 _MAX_WAYS = 32
@@ -161,6 +162,8 @@ class _Check:
         """Files that no writer of this format leaves in a log's directory."""
         for path in sorted(directory.iterdir()):
             if path.suffix == ".torn" or path.name in {HEAD_NAME, LOCK_NAME} or is_segment(path):
+                continue
+            if is_workers(path):  # another log
                 continue
             if path.suffix == ".jsonl":
                 self._fault_in(path.name, None, None, "this is no segment of the log")

@@ -33,6 +33,13 @@ class Disarmed(Struct, frozen=True):
     since_ns: int
 
 
+class Change(Struct, frozen=True):
+    """A rule that somebody else disarmed, or armed (`held` is None)."""
+
+    rule: str
+    held: Disarmed | None
+
+
 class Blown(Struct, frozen=True):
     """A fuse that blew: its rule refused `accounts` accounts within `within_s` seconds."""
 
@@ -125,13 +132,18 @@ class Fuses:
             for held in self.disarmed
         }
 
-    def load(self, saved: Json) -> None:
-        """Take up what `save` gave; ValueError says what is wrong with it, and nothing changes."""
-        if not isinstance(saved, dict):
-            msg = "expected a mapping of rules"
-            raise ValueError(msg)
-        self._disarmed = {rule: _loaded(rule, held) for rule, held in saved.items()}
+    def load(self, saved: Json) -> tuple[Change, ...]:
+        """Take up what `save` gave; what that changes, by rule. The fuses of these begin anew.
+
+        ValueError says what is wrong with it, and nothing changes.
+        """
+        before, self._disarmed = self._disarmed, disarmed_in(saved)
         self._named()
+        rules = sorted(before.keys() | self._disarmed.keys())
+        changed = [rule for rule in rules if before.get(rule) != self._disarmed.get(rule)]
+        for rule in changed:
+            self._begin_anew(rule)
+        return tuple(Change(rule, self._disarmed.get(rule)) for rule in changed)
 
     def _counted(
         self, rules: Iterable[str], account: str, at_ns: int, policy: str
@@ -224,6 +236,14 @@ class _Window:
 
 def _watched(rule: Rule) -> bool:
     return rule.fuse is not None and not rule.legal
+
+
+def disarmed_in(saved: Json) -> dict[str, Disarmed]:
+    """What `Fuses.save` gave, checked; ValueError says what is wrong with it."""
+    if not isinstance(saved, dict):
+        msg = "expected a mapping of rules"
+        raise ValueError(msg)
+    return {rule: _loaded(rule, held) for rule, held in saved.items()}
 
 
 def _loaded(rule: str, held: Json) -> Disarmed:

@@ -6,19 +6,21 @@ runs (the directory, the policy set) are attributes that the owner replaces betw
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace as replace_surface
 
 from msgspec.structs import replace
 
 from proxy.detect.sharing import TemplateSharing
 from proxy.engine.judge import judge, refused
 from proxy.engine.plan import plan
-from proxy.engine.settle import settle
+from proxy.engine.settle import settle, settle_batch
 from proxy.facts.directory import Directory
 from proxy.facts.fingerprints import tokens as fingerprint_tokens
 from proxy.facts.places import Anonymizers, Places
 from proxy.facts.pseudonyms import Pseudonyms
 from proxy.model.account import AccountStatus, Caller
+from proxy.model.batch import BatchCount, BatchUsage
 from proxy.model.decision import Decision, Refusal, RuleOutcome
 from proxy.model.exchange import (
     Arrival,
@@ -29,23 +31,27 @@ from proxy.model.exchange import (
     Headers,
     Surface,
 )
-from proxy.model.facts import Facts
-from proxy.model.plan import Correction, Plan, Readings
+from proxy.model.facts import Facts, FactValue
+from proxy.model.plan import Charge, Correction, Plan, Readings
+from proxy.model.price import Price
 from proxy.model.record import Record
 from proxy.model.sighting import ClusterIndex, Sighting
 from proxy.model.usage import Outcome
 from proxy.model.verdict import Durability, Mode, RefusalKind, RuleKind, Verdict
 from proxy.pipeline import records
 from proxy.pipeline.enactable import enactable
+from proxy.pipeline.learned import Learned
 from proxy.pipeline.weigh import Lookups, Weighed, gather
 from proxy.policy.candidates import CandidateIndex
 from proxy.policy.match import wildcards
-from proxy.policy.rules import PolicySet
+from proxy.policy.rules import UNNAMED_OUTPUT, PolicySet, QuotaRule
+from proxy.store.tokens import Tokens
 from proxy.wire.credential import credential
 from proxy.wire.request import read
 from proxy.wire.surfaces import dialect_of, find
 
 NS_PER_S = 1_000_000_000
+ClusterFacts = Callable[[str], Mapping[str, FactValue]]  # what is known of an account's clusters
 UNKNOWN_KEY = "The API key is missing or not valid."
 
 # Gauger's own checks, by what they refuse; rules of the policy never carry these names.
@@ -66,6 +72,11 @@ _PLAIN_SEGMENT = re.compile(
     r"(?!\.{1,2}(?:/|$))"
     r"(?:[A-Za-z0-9\-._~!$&'()*+,=:@]|%(?!2[EeFf5]|5[Cc]|3[BbFf]|23|[01]|7[Ff])[0-9A-Fa-f]{2})+"
 )
+
+
+def no_clusters(_: str) -> Mapping[str, FactValue]:
+    """Where nothing says who is in which cluster, nothing is known."""
+    return {}
 
 
 class Pipeline:
@@ -93,6 +104,9 @@ class Pipeline:
         self.anonymizers = anonymizers
         self.detector = detector
         self.index: ClusterIndex = detector.advance(0)
+        self.clusters: ClusterFacts = no_clusters
+        self.learned = Learned()
+        self.mark: records.MarkOf | None = Tokens(fingerprint_key).mark
         self._pseudonyms = pseudonyms
         self._fingerprint_key = fingerprint_key
         self._durability = durability
@@ -157,10 +171,12 @@ class Pipeline:
         surface: Surface | None,
         who: Caller | Refusal,
         problem: Refusal | None = None,
+        batch: BatchCount | None = None,
     ) -> Weighed:
         """Read the request, gather facts, and plan.
 
-        `problem` is what the edge found wrong with the body (too large, too slow, not decodable).
+        `problem` is what the edge found wrong with the body (too large, too slow, not decodable),
+        `batch` what the lines of a submitted batch ask for.
         """
         dialect = surface.dialect if surface else dialect_of(arrival.path, arrival.headers)
         if surface is None:
@@ -174,23 +190,53 @@ class Pipeline:
         asked = self._read(arrival, surface)
         if isinstance(asked, BadRequest):
             return self._refused(arrival, surface, dialect, who, _bad_request(asked))
+        charged = surface
+        if batch is not None:
+            asked, charged = self._of_batch(asked, batch), replace_surface(surface, generates=True)
         tokens = fingerprint_tokens(asked.prompt, self._fingerprint_key)
         lookups = Lookups(
             self.places.country,
             self.places.asn,
             self.anonymizers.kind,
             self.index.template_accounts,
+            self.policy.model_group,
+            self.clusters,
+            self.learned.output_p95,
+            self.learned.input_factor,
         )
-        facts = gather(arrival, surface, asked, who, tokens, lookups)
-        wanted = self.plan(facts, arrival.at_ns)
+        facts = gather(arrival, charged, asked, who, tokens, lookups)
+        wanted = self.plan(facts, arrival.at_ns, arrival.id)
         return Weighed(
-            arrival, surface, dialect, asked, who, facts, tokens, wanted, self.index.version
+            arrival,
+            surface,
+            dialect,
+            asked,
+            who,
+            facts,
+            tokens,
+            wanted,
+            self.index.version,
+            batch=batch,
         )
 
-    def plan(self, facts: Facts, at_ns: int) -> Plan:
+    def _of_batch(self, asked: Asked, batch: BatchCount) -> Asked:
+        """What all requests of a batch ask together; those without a bound what is expected."""
+        unbounded = 0
+        for part in batch.parts:
+            expected = self.learned.output_p95(part.model or "", part.surface)
+            unbounded += part.unbounded * (expected or UNNAMED_OUTPUT)
+        return replace(
+            asked,
+            model=batch.model,
+            requests=max(1, batch.requests),
+            input_tokens_estimate=batch.input_tokens,
+            max_output_tokens=batch.max_output_tokens + unbounded,
+        )
+
+    def plan(self, facts: Facts, at_ns: int, id_: str = "") -> Plan:
         """What the policy wants for an exchange with these facts at that time."""
         candidates = self._candidates.of(facts)
-        return plan(candidates, facts, at_ns, self._durability, self.disarmed)
+        return plan(candidates, facts, at_ns, self._durability, self.disarmed, id_)
 
     def decide(self, weighed: Weighed, readings: Readings) -> Decision:
         """The decision; a pure function of the weighed exchange and the readings."""
@@ -209,7 +255,7 @@ class Pipeline:
     def decision_record(self, weighed: Weighed, readings: Readings, decision: Decision) -> Record:
         """The audit entry of a decision."""
         return records.decision_record(
-            weighed, readings, decision, self._pseudonyms.of, self.policy.reads
+            weighed, readings, decision, self._pseudonyms.of, self.policy.reads, self.mark
         )
 
     def observe(self, weighed: Weighed, decision: Decision, position: int) -> None:
@@ -234,12 +280,43 @@ class Pipeline:
         self, weighed: Weighed, readings: Readings, outcome: Outcome
     ) -> tuple[Correction, ...]:
         """Corrections of what was reserved; none where nothing was taken."""
-        if not readings.taken:
-            return ()
         if not (weighed.surface and weighed.surface.generates):
             # Fetching a stored answer reports its usage again; it was charged when it was made.
             outcome = replace(outcome, usage=None, delivered_output_tokens=0)
-        return settle(weighed.plan, outcome)
+        elif weighed.asked is not None and weighed.asked.background:
+            # It goes on without its caller, who can fetch the answer later.
+            outcome = replace(outcome, unknown=True)
+        self._learn(weighed, outcome)
+        return settle(weighed.plan, readings, outcome) if readings.taken else ()
+
+    def _learn(self, weighed: Weighed, outcome: Outcome) -> None:
+        """Learn how long a model's answers are, and how far the estimate of its input is off."""
+        asked, usage = weighed.asked, outcome.usage
+        answered = outcome.complete and outcome.status == 200 and usage is not None
+        if not answered or asked is None or asked.model is None or asked.requests > 1:
+            return
+        assert usage is not None
+        assert weighed.surface is not None
+        name, estimate = weighed.surface.name, asked.input_tokens_estimate
+        if asked.choices > 1:  # what is learned is of one answer
+            usage = replace(usage, output_tokens=usage.output_tokens // asked.choices)
+        reserved = weighed.plan.output_tokens // asked.choices
+        self.learned.observe(asked.model, name, estimate, reserved, usage)
+
+    def settle_batch(
+        self, wanted: Plan, readings: Readings, used: BatchUsage
+    ) -> tuple[Correction, ...]:
+        """Corrections of what a batch reserved to what its results say that it used."""
+
+        def price(charge: Charge, model: str | None) -> Price:
+            rule = self.policy.by_id.get(charge.rule)
+            # An answer may name a dated version that no entry knows by this name.
+            named = rule.prices.named(model, wanted.at_ns) if isinstance(rule, QuotaRule) else None
+            price = named or charge.price
+            assert price is not None
+            return price
+
+        return settle_batch(wanted, readings, used, price)
 
     def completion_record(
         self, weighed: Weighed, outcome: Outcome, corrections: tuple[Correction, ...], at_ns: int

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
+from proxy.model.batch import BatchUsage
 from proxy.model.decision import Decision, RuleOutcome
 from proxy.model.facts import CATALOGUE, NO_ANONYMIZER, Facts
-from proxy.model.plan import Correction, Lowered, Plan, Readings
+from proxy.model.plan import Charge, Correction, Lowered, Plan, Readings
 from proxy.model.record import Json, Record
-from proxy.model.usage import Outcome
-from proxy.model.verdict import Mode, RuleKind, Verdict
+from proxy.model.usage import Outcome, Usage
+from proxy.model.verdict import Mode, RuleKind, Unit, Verdict
 from proxy.pipeline.weigh import Weighed
 
 # Facts that always stand in a record, as pseudonyms where they are personal; the facts of the
@@ -28,6 +29,7 @@ ALWAYS = frozenset(
         "request.stream",
         "request.max_tokens",
         "request.choices",
+        "request.requests",
         "request.input_tokens",
         "account.tier",
         "account.labels",
@@ -45,12 +47,14 @@ ALWAYS = frozenset(
 UNREMARKABLE = ("client.anonymizer", NO_ANONYMIZER)
 DEFAULTS: Mapping[str, object] = {
     "request.choices": 1,
+    "request.requests": 1,
     "request.stream": False,
     "account.honeypot": False,
     "account.labels": (),
 }
 
 Pseudonym = Callable[[str, str], str]
+MarkOf = Callable[[Charge], str]
 
 
 def decision_record(
@@ -59,10 +63,12 @@ def decision_record(
     decision: Decision,
     pseudonym: Pseudonym,
     reads: frozenset[str],
+    mark: MarkOf | None = None,
 ) -> Record:
     """The record of a decision: who (pseudonyms), what was known, what was read, what was said.
 
-    `reads` names the facts that the policy set reads.
+    `reads` names the facts that the policy set reads. `mark` names the counters, so that the log
+    can tell what a store forgot.
     """
     fields: dict[str, Json] = {
         name: pseudonym(name, str(weighed.facts[fact]))
@@ -88,7 +94,9 @@ def decision_record(
     if charges := _charges(weighed.plan, readings):
         fields["charges"] = charges
         # What was taken for an exchange that is refused after all was given back at once.
-        fields["taken"] = readings.taken and decision.refusal is None
+        fields["taken"] = taken = readings.taken and decision.refusal is None
+        if taken and mark is not None:
+            fields["counters"] = [mark(charge) for charge in weighed.plan.charges]
     fields["facts"] = _facts(weighed.facts, reads)
     fields["policy"] = decision.policy
     fields["index"] = decision.index
@@ -110,21 +118,50 @@ def completion_record(
     if not outcome.forwarded:
         fields["forwarded"] = False
     if usage := outcome.usage:
-        fields["usage"] = {
-            "input": usage.input_tokens,
-            "cached": usage.cached_tokens,
-            "cache_written": usage.cache_written_tokens,
-            "output": usage.output_tokens,
-            "reasoning": usage.reasoning_tokens,
-        }
+        fields["usage"] = _usage(usage)
     elif outcome.delivered_output_tokens:
         fields["delivered_output"] = outcome.delivered_output_tokens
-    if corrections:
-        amounts = {charge.counter: charge for charge in weighed.plan.charges}
-        fields["corrections"] = [
-            [amounts[c.counter].rule, amounts[c.counter].unit.value, c.delta] for c in corrections
-        ]
+    if counted := [c for c in corrections if c.charge.unit is not Unit.CONCURRENT]:
+        fields["corrections"] = [_correction(c, weighed.plan) for c in counted]
     return Record("completion", weighed.arrival.id, at_ns, fields)
+
+
+def settlement_record(
+    wanted: Plan, used: BatchUsage, corrections: tuple[Correction, ...], at_ns: int
+) -> Record:
+    """The record of what a batch turned out to use, under the id of its submission."""
+    fields: dict[str, Json] = {
+        "succeeded": used.succeeded,
+        "failed": used.failed,
+        "usage": _usage(used.usage),
+        "corrections": [_correction(c, wanted) for c in corrections],
+    }
+    return Record("settlement", wanted.id, at_ns, fields)
+
+
+def _usage(usage: Usage) -> Json:
+    """Tokens by kind; images and seconds where there are any."""
+    said: dict[str, Json] = {
+        "input": usage.input_tokens,
+        "cached": usage.cached_tokens,
+        "cache_written": usage.cache_written_tokens,
+        "output": usage.output_tokens,
+        "reasoning": usage.reasoning_tokens,
+    }
+    if usage.images:
+        said["images"] = usage.images
+    if usage.seconds:
+        said["seconds"] = usage.seconds
+    return said
+
+
+def _correction(correction: Correction, plan: Plan) -> Json:
+    """[rule, unit, change]; with its number, where it is not the first charge of rule and unit."""
+    charge = correction.charge
+    said: list[Json] = [charge.rule, charge.unit.value, correction.delta]
+    alike = [c.counter for c in plan.charges if c.rule == charge.rule and c.unit is charge.unit]
+    number = alike.index(charge.counter) if len(alike) > 1 else 0
+    return [*said, number] if number else said
 
 
 def _add_outcomes(fields: dict[str, Json], decision: Decision) -> None:
@@ -152,7 +189,11 @@ def _outcome(outcome: RuleOutcome) -> Json:
 
 
 def _charges(plan: Plan, readings: Readings) -> list[Json]:
-    """[rule, unit, amount, limit, window in seconds, count before, mode] for each charge."""
+    """[rule, unit, amount, limit, window in seconds, count before, mode] for each charge.
+
+    Where the store could not answer for one of several, the count before is null; where this
+    replica counted for itself, the number of replicas that share the limit stands at the end.
+    """
     return [
         [
             charge.rule,
@@ -160,8 +201,9 @@ def _charges(plan: Plan, readings: Readings) -> list[Json]:
             charge.amount,
             charge.limit,
             charge.window_s,
-            reading.before,
+            reading.before if reading.known else None,
             charge.mode.value,
+            *([reading.share] if reading.share > 1 else ()),
         ]
         for charge, reading in zip(plan.charges, readings.readings, strict=False)
     ]
@@ -181,5 +223,5 @@ def _facts(facts: Facts, reads: frozenset[str]) -> dict[str, Json]:
         elif isinstance(value, tuple):
             written[name] = list(value)
         elif any(value.values()):  # a window that is not there counts nobody
-            written[name] = {str(window_s): n for window_s, n in value.items() if n}
+            written[name] = {str(key): n for key, n in value.items() if n}
     return written

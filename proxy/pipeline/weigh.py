@@ -1,20 +1,25 @@
 """From arrival to plan: what an exchange is, in values that the engine can judge."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from proxy.facts.address import network_of
 from proxy.facts.owners import ways_to
 from proxy.model.account import Caller
+from proxy.model.batch import BatchCount
 from proxy.model.decision import Refusal
 from proxy.model.exchange import Arrival, Asked, BodyKind, Dialect, Surface
 from proxy.model.facts import Facts, FactValue
 from proxy.model.plan import Plan
+from proxy.model.verdict import Unit
 from proxy.policy.countries import COUNTRIES
 
 NS_PER_S = 1_000_000_000
 
-# Surfaces that answer in tokens of output; others that generate use input only.
+# Surfaces that answer in text, and those that answer in tokens of output of any kind; others that
+# generate use input only.
 WRITES = frozenset({"chat.completions", "responses", "completions", "messages", "audio"})
+ANSWERS = WRITES | {"images", "batches", "messages.batches"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,8 @@ class Weighed:
 
     `refusal` is what Gauger's own checks (identity, surface, readable body) say before any rule;
     the plan is then empty. `tokens` are fingerprints by trait; `index` is the version of
-    the cluster index that the facts rest on.
+    the cluster index that the facts rest on. `batch` is what the lines of a batch ask for that
+    is submitted.
     """
 
     arrival: Arrival
@@ -36,6 +42,7 @@ class Weighed:
     plan: Plan
     index: int
     refusal: Refusal | None = None
+    batch: BatchCount | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,10 @@ class Lookups:
     asn: Callable[[str], int | None]
     anonymizer: Callable[[str, int | None], str | None]
     template_accounts: Callable[[str], dict[int, int]]
+    model_group: Callable[[str], str]
+    cluster: Callable[[str], Mapping[str, FactValue]]
+    expected_output: Callable[[str, str], int | None]
+    input_factor: Callable[[str, str], float]
 
 
 def gather(
@@ -62,25 +73,38 @@ def gather(
         "request.dialect": surface.dialect.value,
         "request.stream": asked.stream,
         "request.choices": asked.choices,
-        "request.input_tokens": asked.input_tokens_estimate if surface.generates else 0,
+        "request.requests": asked.requests,
+        "request.input_tokens": _input_tokens(surface, asked, lookups),
         "request.body_bytes": arrival.body_bytes,
         "time.now": arrival.at_ns,
     }
     if asked.model is not None:
         facts["request.model"] = asked.model
+        facts["request.model_group"] = lookups.model_group(asked.model)
     elif not surface.generates and surface.body is not BodyKind.JSON:
         facts["request.model"] = ""  # known to concern no model: a list, a file, an upload
-    if not surface.generates or surface.name not in WRITES:
+    if not surface.generates or surface.name not in ANSWERS:
         facts["request.max_tokens"] = 0
     elif asked.max_output_tokens is not None:
         facts["request.max_tokens"] = asked.max_output_tokens
+    elif (expected := lookups.expected_output(asked.model or "", surface.name)) is not None:
+        facts["request.expected_output_tokens"] = expected
     _add_account(facts, caller, arrival.at_ns)
+    facts.update(lookups.cluster(caller.account.account))
     if arrival.client_ip is not None:
         _add_client(facts, arrival.client_ip, lookups)
     if arrival.ja4:
         facts["client.ja4"] = arrival.ja4
     _add_fingerprints(facts, tokens, lookups)
     return facts
+
+
+def _input_tokens(surface: Surface, asked: Asked, lookups: Lookups) -> int:
+    """The estimate, corrected by what settled exchanges of the model turned out to use."""
+    if not surface.generates:
+        return 0
+    factor = lookups.input_factor(asked.model or "", surface.name)
+    return round(asked.input_tokens_estimate * factor)
 
 
 def _add_account(facts: dict[str, FactValue], caller: Caller, at_ns: int) -> None:
@@ -103,12 +127,24 @@ def _add_account(facts: dict[str, FactValue], caller: Caller, at_ns: int) -> Non
         facts["account.verified"] = account.verified
     if account.owners and (ways := ways_to(account.owners)):
         facts["account.owners"] = ways
+    if account.limits:
+        facts["account.limits"] = own_limits(account.limits)
     if account.created_at is not None:
         facts["account.age_s"] = int(at_ns / NS_PER_S - account.created_at)
 
 
+def own_limits(limits: Mapping[str, Mapping[str, float]]) -> dict[str, int]:
+    """Limits of an account as the fact has them: by "rule.unit", of cost in millionths."""
+    return {
+        f"{rule}.{unit}": round(amount * 1_000_000) if unit == Unit.COST else int(amount)
+        for rule, amounts in limits.items()
+        for unit, amount in amounts.items()
+    }
+
+
 def _add_client(facts: dict[str, FactValue], address: str, lookups: Lookups) -> None:
     facts["client.address"] = address
+    facts["client.network"] = network_of(address)
     country = lookups.country(address)
     # Databases say EU, ZZ or XX where they do not know.
     if country is not None and country in COUNTRIES:

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from proxy.audit.format import Chain
+from proxy.model.batch import BatchUsage, UsedPart
 from proxy.model.decision import Refusal
 from proxy.model.facts import CATALOGUE, FactType
 from proxy.model.sighting import Sighting
@@ -172,7 +173,7 @@ def test_settling_gives_back_what_was_not_used(desk):
     held = table.readings
     outcome = Outcome(200, True, Usage(input_tokens=10, output_tokens=20))
     corrections = table.pipeline.settle(table.weighed, held, outcome)
-    table.store.correct(corrections)
+    table.store.correct(table.weighed.plan, corrections)
     again = table.send(body=chat("hello there my friend", max_tokens=8500))
     assert again.verdict is Verdict.ALLOW
     assert table.readings.readings[1].before == 30
@@ -345,8 +346,8 @@ def test_the_detector_is_told_whether_an_exchange_was_served(desk):
 
 def test_a_surface_that_writes_nothing_reserves_no_output(desk):
     table = desk()
-    table.send(path="/v1/embeddings", body={"model": "m-embed", "input": "x" * 400})
-    assert [charge.amount for charge in table.weighed.plan.charges] == [1, 100]
+    table.send(path="/v1/embeddings", body={"model": "m-embed", "input": "word " * 80})
+    assert [charge.amount for charge in table.weighed.plan.charges] == [1, 88]
 
 
 def test_the_models_of_a_batch_are_unknown_and_a_list_concerns_none(desk):
@@ -380,3 +381,24 @@ def test_a_refused_caller_is_recorded_by_the_same_pseudonym_of_his_address(desk)
         return record.fields["address"]
 
     assert address("sk-nobody") == address("sk-one")
+
+
+PRICED = """
+quotas:
+  - {id: budget, mode: enforce, limit: {cost: 100}, window: lifetime}
+prices:
+  - {models: [m-small], input: 1, output: 2}
+  - {models: [m-large], input: 10, output: 20}
+"""
+
+
+@pytest.mark.parametrize(("model", "cost"), [("m-small-2026-01-01", 5), ("m-large", 50)])
+def test_a_batch_is_settled_by_the_price_of_what_answered_or_else_of_what_was_asked(
+    desk, model, cost
+):
+    table = desk(PRICED)
+    table.send(body=chat("hi", max_tokens=100))
+    (reserved,) = [charge.amount for charge in table.weighed.plan.charges]
+    used = BatchUsage((UsedPart(model, 1, Usage(input_tokens=1, output_tokens=2)),))
+    (said,) = table.pipeline.settle_batch(table.weighed.plan, table.readings, used)
+    assert reserved + said.delta == cost
