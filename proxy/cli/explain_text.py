@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from proxy.cli.terminal import printable
+from proxy.engine.refusal import shown
+from proxy.model.verdict import Unit
 from proxy.trial.explanation import (
     Clause,
     Counted,
@@ -137,18 +139,29 @@ def _clause(clause: Clause) -> Text:
 
 
 def _counted(counted: Counted) -> Text:
-    unit = counted.unit.replace("_", " ")
+    unit = Unit(counted.unit)
+    amount, limit = shown(unit, counted.amount), shown(unit, counted.limit)
     if counted.before is None:
-        said = f" {unit}: {counted.amount} asked for, limit {counted.limit}; not counted"
+        said = f" {unit.word}: {amount} asked for, limit {limit}; not counted"
         return Text.assemble("    ", SIGNS[Mark.MISSING], said, " (the store could not answer)")
     total = counted.before + counted.amount
     relation = "≤" if total <= counted.limit else ">"
     sign = SIGNS[Mark.TRUE if counted.fits else Mark.FALSE]
     said = (
-        f" room for {unit}: {counted.before} before + {counted.amount} = {total} {relation} "
-        f"{counted.limit} in {counted.window_s} s"
+        f" room for {unit.word}: {shown(unit, counted.before)} before + {amount} = "
+        f"{shown(unit, total)} {relation} {limit} {counted.within}{_partly(counted, unit)}"
     )
-    return Text.assemble("    ", sign, said, (f"    begins anew {counted.resets_at}", "dim"))
+    anew = f"    begins anew {counted.resets_at}" if counted.resets_at else ""
+    return Text.assemble("    ", sign, said, (anew, "dim"))
+
+
+def _partly(counted: Counted, unit: Unit) -> str:
+    """A limit of which one replica has a share only, and an amount of which a part was given."""
+    said = f" (the share of this replica, 1 of {counted.share})" if counted.share > 1 else ""
+    if counted.granted is None or counted.granted >= counted.amount:
+        return said
+    given, amount = shown(unit, counted.granted), shown(unit, counted.amount)
+    return f"{said}: given {given} of {amount}"
 
 
 def _legend(shown: list[Explained | ExplainedException]) -> Iterator[Text]:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from proxy import __version__
+from proxy.cli.clusters import app as clusters_app
 from proxy.cli.policy import app as policy_app
 from proxy.cli.terminal import bar, fail, judging, told_plainly
 
@@ -24,6 +25,7 @@ audit_app = typer.Typer(no_args_is_help=True, help="The log of decisions.")
 key_app = typer.Typer(no_args_is_help=True, help="Keys of accounts and tokens of principals.")
 app.add_typer(audit_app, name="audit")
 app.add_typer(policy_app, name="policy")
+app.add_typer(clusters_app, name="clusters")
 app.add_typer(key_app, name="key")
 
 Config = Annotated[
@@ -40,14 +42,17 @@ def main() -> None:
 
 
 @app.command()
-def serve(config: Config = Path("gauger.yaml")) -> None:
+def serve(
+    config: Config = Path("gauger.yaml"),
+    workers: Annotated[
+        int | None, typer.Option(help="Serving processes, instead of the configured number.")
+    ] = None,
+) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
-    from proxy.gateway.serve import serve as run  # noqa: PLC0415
+    from proxy.cli.serve import serve as run  # noqa: PLC0415
 
     with told_plainly():
-        from proxy.settings.load import load  # noqa: PLC0415
-
-        raise typer.Exit(run(load(config, os.environ)))
+        raise typer.Exit(run(config, os.environ, workers))
 
 
 @app.command()
@@ -162,22 +167,20 @@ def replay(
 def audit_verify(
     directory: Annotated[Path, typer.Argument(help="The log's directory.")],
 ) -> None:
-    """Find any changed, missing or reordered entry; exit code 1 if there is one."""
-    from proxy.audit.verify import verify  # noqa: PLC0415
+    """Find any changed, missing or reordered entry; exit code 1 if there is one.
+
+    A directory that holds the logs of several workers is verified as a whole.
+    """
+    from proxy.cli.audit import verified  # noqa: PLC0415
 
     with told_plainly():
         if not directory.is_dir():
             fail(f"{directory}: no such directory")
         with bar("Verifying", None) as advance:
-            result = verify(directory, lambda done, total: advance(done, "", total))
-        for fault in result.faults:
-            typer.echo(str(fault))
-        for warning in result.warnings:
-            typer.echo(f"warning: {warning}")
-        state = "verified" if result.ok else "NOT VERIFIED"
-        typer.echo(f"{directory}: {state}, {result.entries:,} entries, {result.fault_count} faults")
-        typer.echo(f"last seq {result.last_seq}, hash {result.last_hash}")
-        raise typer.Exit(0 if result.ok else 1)
+            well, lines = verified(directory, advance)
+        for line in lines:
+            typer.echo(line)
+        raise typer.Exit(0 if well else 1)
 
 
 @key_app.command("hash")

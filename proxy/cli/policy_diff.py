@@ -84,7 +84,7 @@ def _only_with_traffic(given: Mapping[str, object]) -> None:
 
 
 def _instant(text: str | None) -> int | None:
-    from proxy.policy.schema import instant_ns  # noqa: PLC0415
+    from proxy.policy.schema_texts import instant_ns  # noqa: PLC0415
 
     if text is None:
         return None

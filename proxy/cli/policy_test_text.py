@@ -10,6 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from proxy.cli.terminal import WIDE, printable
+from proxy.engine.refusal import shown
+from proxy.engine.wording import asked, within
+from proxy.model.plan import Charge, Reading
 from proxy.model.verdict import Mode
 from proxy.trial.compare_case import Result, spoken_in
 from proxy.trial.guard import Report
@@ -96,16 +99,21 @@ def _said(said: Said) -> Iterator[tuple[str, ...]]:
             does = f"{outcome.verdict.word} {changes}".strip()
             yield mode.value, outcome.rule, does, outcome.why
     for charge, reading in zip(said.weighed.plan.charges, said.readings.readings, strict=False):
-        counted = (
-            f"{charge.unit.value}: {reading.before} used and {charge.amount} asked for, "
-            f"limit {charge.limit} in {charge.window_s} s"
-        )
-        room = "room" if charge.fits(reading.before) else "no room"
-        yield f"count, {charge.mode.value}", charge.rule, room, counted
+        limit = charge.limit // reading.share
+        counted = asked(charge.unit, reading.before, charge.amount, limit, within(charge))
+        yield f"count, {charge.mode.value}", charge.rule, _room(charge, reading), counted
     for lowered in said.weighed.plan.lowered:
         yield "lowered", lowered.rule, lowered.cause.value, lowered.exception
     if decision.refusal is not None:
         yield "told", "", str(said.status), decision.refusal.message
+
+
+def _room(charge: Charge, reading: Reading) -> str:
+    """Whether there was room for a charge, or for how much of it."""
+    granted = charge.granted(reading.before, reading.share)
+    if granted is None:
+        return "no room"
+    return "room" if granted == charge.amount else f"room for {shown(charge.unit, granted)}"
 
 
 def _survivors(mutants: Iterable[Mutant]) -> Table:

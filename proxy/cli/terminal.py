@@ -18,14 +18,17 @@ WIDE = 10_000  # columns: where a program reads, nothing is folded
 @contextmanager
 def told_plainly() -> Iterator[None]:
     """Faults of what the user gave are told in their own words; anything else is a bug's trace."""
-    from proxy.cli.faults import FAULTS, in_words  # noqa: PLC0415
-
     try:
         yield
-    except FAULTS as fault:
-        fail(in_words(fault))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+    except Exception as fault:
+        # Only now: a supervisor of workers need not hold what every room's faults bring along.
+        from proxy.cli.faults import FAULTS, in_words  # noqa: PLC0415
+
+        if isinstance(fault, FAULTS):
+            fail(in_words(fault))
+        raise
 
 
 def fail(message: str) -> NoReturn:

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import hmac
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
@@ -35,7 +36,8 @@ class Seen:
     """One request as it arrived: raw header fields in order, and the body's own bytes.
 
     `done` says that the whole answer was sent (its ending, for a fault); `disconnected` that the
-    client left before that.
+    client left before that. `pieces` is how many events (of JSON: halves) were sent, and `lasted_s`
+    the time from the whole request to the end.
     """
 
     method: str
@@ -46,6 +48,12 @@ class Seen:
     model: str = ""
     done: bool = False
     disconnected: bool = False
+    pieces: int = 0
+    lasted_s: float = 0.0
+
+    def wrote(self) -> None:
+        """A piece of the answer was sent."""
+        self.pieces += 1
 
     def header(self, name: str) -> str | None:
         """The first field of that name, in any case."""
@@ -105,17 +113,20 @@ class Emulator:
         path, _, query = request.raw_path.partition("?")
         seen = Seen(request.method, path, query, tuple(request.raw_headers))
         self.seen.append(seen)
+        began_s = time.monotonic()
         try:
             seen.body = b"".join([part async for part in request.content.iter_any()])
+            began_s = time.monotonic()
             dialect = _dialect(seen)
             reply = self._reply(seen, dialect)
             await self._tell()
-            response = await send(request, reply, seen.model, dialect, self._timing)
+            response = await send(request, reply, seen.model, dialect, self._timing, seen.wrote)
             seen.done = True
         except (asyncio.CancelledError, ConnectionError):
             seen.disconnected = not seen.done
             raise
         finally:
+            seen.lasted_s = time.monotonic() - began_s
             await self._tell()
         return response
 

@@ -15,7 +15,9 @@ from rich.text import Text
 
 from proxy.audit.read import Entry, entries
 from proxy.demo.world import ACCOUNTS
+from proxy.engine.wording import asked, span
 from proxy.facts.pseudonyms import Pseudonyms
+from proxy.model.verdict import Unit
 
 STYLES = {"allow": "green", "throttle": "yellow", "deny": "red"}
 _ROWS = 16
@@ -120,7 +122,8 @@ def _settled(fields: dict[str, Any], verdict: str) -> tuple[str, str]:
 
 
 def _exceeded(fields: dict[str, Any], wanted: str) -> str:
-    for rule, unit, amount, limit, window_s, before, *_ in fields.get("charges", []):
-        if rule == wanted and before + amount > limit:
-            return f"{unit}: {before} used and {amount} asked for, limit {limit} in {window_s} s"
+    for rule, unit, amount, limit, window_s, before, _, *share in fields.get("charges", []):
+        counted = limit // share[0] if share else limit
+        if rule == wanted and before is not None and before + amount > counted:
+            return asked(Unit(unit), before, amount, counted, span(Unit(unit), window_s))
     return ""

@@ -23,6 +23,7 @@ from proxy.audit.log import AuditLog
 from proxy.gateway.headers import SERVER
 from proxy.gateway.ids import exchange_id
 from proxy.gateway.metrics import Metrics
+from proxy.gateway.siblings import Respond, Siblings
 from proxy.model.record import Json, Record
 from proxy.settings.schema import Principal
 
@@ -90,7 +91,11 @@ class Action:
 
 
 class Admin:
-    """The admin listener's answers. `readiness` gives (ready, details)."""
+    """The admin listener's answers. `readiness` gives (ready, details).
+
+    Where there are siblings, health and metrics are those of all workers, whoever is asked; `own`
+    is what they are told, by path.
+    """
 
     def __init__(
         self,
@@ -100,7 +105,13 @@ class Admin:
         refresh_gauges: Callable[[], None],
         metrics: Metrics,
         audit: AuditLog,
+        siblings: Siblings | None = None,
     ) -> None:
+        self.own: Mapping[str, Respond] = {
+            "/metrics": self._metrics_own,
+            "/readyz": self._ready_own,
+        }
+        self._siblings = siblings
         self._principals = principals
         self._actions = actions
         self._readiness = readiness
@@ -124,15 +135,21 @@ class Admin:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         ready, details = self._readiness()
-        body = {"status": "ready" if ready else "not ready", **details}
-        return web.json_response(body, status=200 if ready else 503, dumps=_dumps)
+        if self._siblings is not None:
+            ready, details = await self._siblings.readiness(ready, details)
+        return _readiness(ready, details)
+
+    async def _ready_own(self, _: web.Request) -> web.Response:
+        return _readiness(*self._readiness())
 
     async def _metrics_text(self, _: web.Request) -> web.Response:
         self._refresh_gauges()
-        return web.Response(
-            body=self._metrics.text(),
-            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
-        )
+        own = self._metrics.text()
+        return _text(own if self._siblings is None else await self._siblings.metrics(own))
+
+    async def _metrics_own(self, _: web.Request) -> web.Response:
+        self._refresh_gauges()
+        return _text(self._metrics.text())
 
     async def _act(self, action: Action, request: web.Request) -> web.Response:
         principal = self._principal(request)
@@ -210,6 +227,16 @@ def _recordable(value: str) -> str | None:
 
 async def _named(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = SERVER
+
+
+def _readiness(ready: bool, details: Mapping[str, Json]) -> web.Response:
+    body = {"status": "ready" if ready else "not ready", **details}
+    return web.json_response(body, status=200 if ready else 503, dumps=_dumps)
+
+
+def _text(metrics: bytes) -> web.Response:
+    headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+    return web.Response(body=metrics, headers=headers)
 
 
 def _answer(told: Told) -> web.Response:

@@ -1,7 +1,8 @@
 """Fuses and disarmed rules of a running gateway: what is lowered to shadow, by whom, and why.
 
 What an operator is told to be done is on the disk by then; a blown fuse is written beside the
-exchanges, which do not wait for it.
+exchanges, which do not wait for it. What another worker changed is taken up from the file, and
+recorded here too: each worker's log says from when on its decisions were made otherwise.
 """
 
 import time
@@ -13,11 +14,12 @@ from proxy.audit.errors import AuditUnavailable
 from proxy.audit.log import AuditLog
 from proxy.gateway.admin import Call, Told
 from proxy.gateway.disarmed_file import DisarmedFile
+from proxy.gateway.ids import exchange_id
 from proxy.gateway.metrics import Metrics
 from proxy.model.decision import Decision
-from proxy.model.record import Json
+from proxy.model.record import Json, Record
 from proxy.model.verdict import Mode
-from proxy.pipeline.fuses import Blown, Disarmed
+from proxy.pipeline.fuses import Blown, Change, Disarmed
 from proxy.pipeline.pipeline import Pipeline
 from proxy.pipeline.weigh import Weighed
 from proxy.policy.ending import utc_text
@@ -38,6 +40,7 @@ class Disarming:
         self._audit = audit
         self._metrics = metrics
         pipeline.disarmed = self._fuses.names
+        file.took = self._took
 
     @property
     def names(self) -> frozenset[str]:
@@ -64,6 +67,7 @@ class Disarming:
 
     async def disarm(self, call: Call) -> Told:
         """Lower a rule to shadow until somebody arms it."""
+        await self.file.look()
         rule = call.path["rule"]
         known = self._pipeline.policy.by_id.get(rule)
         if known is None and not self._held(rule):
@@ -83,6 +87,7 @@ class Disarming:
 
     async def arm(self, call: Call) -> Told:
         """Let a rule act again."""
+        await self.file.look()
         rule = call.path["rule"]
         known = self._pipeline.policy.by_id.get(rule)
         if known is None and not self._held(rule):
@@ -96,6 +101,7 @@ class Disarming:
 
     async def listed(self, _: Call) -> Told:
         """Every rule, and whether it is armed."""
+        await self.file.look()
         held = {one.rule: one for one in self._fuses.disarmed}
         policy = self._pipeline.policy
         rules: list[Json] = [_listed(rule, held.pop(rule.id, None)) for rule in policy.rules]
@@ -134,6 +140,21 @@ class Disarming:
             self._audit.append(record)
         except AuditUnavailable as error:
             log.error("a blown fuse is not recorded", rule=blown.rule, problem=str(error))
+
+    def _took(self, changes: tuple[Change, ...]) -> None:
+        """Put in force, tell and record what another process changed."""
+        self._pipeline.disarmed = self._fuses.names
+        at_ns = time.time_ns()
+        for change in changes:
+            fields: dict[str, Json] = {"rule": change.rule, "disarmed": change.held is not None}
+            if held := change.held:
+                fields |= {"who": held.who, "why": held.why, "since": utc_text(held.since_ns)}
+            log.warning("disarmed rules changed elsewhere", **fields)
+            try:
+                self._audit.append(Record("disarmed", exchange_id(at_ns), at_ns, fields))
+            except AuditUnavailable as error:
+                problem = str(error)
+                log.error("a changed rule is not recorded", rule=change.rule, problem=problem)
 
     def _held(self, rule: str) -> bool:
         return any(one.rule == rule for one in self._fuses.disarmed)

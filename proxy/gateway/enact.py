@@ -18,15 +18,20 @@ from msgspec import structs
 
 from proxy.audit.errors import AuditUnavailable
 from proxy.audit.log import AuditLog
+from proxy.engine.settle import so_far, unheard, unseen
+from proxy.gateway.batch_watch import watching
+from proxy.gateway.batches import Batches
 from proxy.gateway.body import Body, BrokenOff, upload
 from proxy.gateway.delays import Delays
 from proxy.gateway.front import ends_connection, own
 from proxy.gateway.incoming import incoming
+from proxy.gateway.meter import Meter
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.outgoing import Outgoing, outgoing
 from proxy.gateway.relay import (
     ClientStalledError,
     Progress,
+    Watching,
     cut_off,
     end_broken,
     is_gone,
@@ -35,17 +40,19 @@ from proxy.gateway.relay import (
 from proxy.gateway.upstream import Failure, Upstream, UpstreamPool
 from proxy.model.decision import Decision, LimitState, Refusal
 from proxy.model.exchange import Dialect, Prompt
-from proxy.model.plan import Readings
+from proxy.model.plan import Correction, Readings
 from proxy.model.verdict import Durability, RefusalKind
 from proxy.pipeline.pipeline import Pipeline
 from proxy.pipeline.weigh import Weighed
 from proxy.settings.schema import Settings
-from proxy.store.memory import MemoryStore
+from proxy.store.counters import Counters
 from proxy.wire.refuse import answer
 
 log = structlog.get_logger("gauger.gateway")
 
 NOT_RECORDED = Refusal(RefusalKind.OVERLOADED, "The service is not available. Try again shortly.")
+READ_AT_ONCE = 8192
+PATIENT_S = 2.0  # a stream may take so long to begin without anybody having reasoned
 STOPPING = Refusal(RefusalKind.OVERLOADED, "The service is restarting. Try again.")
 
 
@@ -60,6 +67,7 @@ class Judged:
     readings: Readings
     decision: Decision
     position: int | None
+    meter: Meter
     body: Body | None = None
     spent_s: float = 0.0
 
@@ -80,12 +88,14 @@ class Enactor:
         self,
         settings: Settings,
         pipeline: Pipeline,
-        store: MemoryStore,
+        store: Counters,
         audit: AuditLog,
         upstreams: UpstreamPool,
         metrics: Metrics,
+        batches: Batches,
     ) -> None:
         self.pipeline = pipeline
+        self.batches = batches
         self.store = store
         self.audit = audit
         self.metrics = metrics
@@ -102,6 +112,15 @@ class Enactor:
             name.lower() for name in (settings.account_header, settings.ja4_header) if name
         )
         self._serve_unrecorded = settings.audit.on_failure == "serve"
+        self._open: dict[str, tuple[Judged, Progress]] = {}
+
+    def renew(self) -> None:
+        """Tell the store of every exchange under way that it goes on, and how far it has come."""
+        for judged, progress in self._open.values():
+            for wanted, readings in judged.meter.reservations():
+                if readings.taken:
+                    floor = so_far(wanted, readings, progress.outcome(), judged.meter.reserved)
+                    self.store.renew(wanted, readings, floor)
 
     async def run(self, request: web.BaseRequest, judged: Judged) -> web.StreamResponse:
         """The answer. What it took is settled and recorded, also where this is cancelled."""
@@ -111,10 +130,12 @@ class Enactor:
                 return self._answer(request, judged.weighed, NOT_RECORDED)
             return self._answer(request, judged.weighed, decision.refusal, decision.limits)
         progress = Progress()
+        self._open[judged.weighed.arrival.id] = (judged, progress)
         try:
             if not await self._durable(judged, Durability.BEFORE):
                 return self._not_recorded(request, judged, progress)
             await self._delays.enact(decision.delay_s)
+            progress.watching = await watching(self.batches, judged.weighed, judged.readings)
             return await self._forward(request, judged, progress)
         except asyncio.CancelledError as error:
             if not self.stopped(request):
@@ -206,6 +227,7 @@ class Enactor:
                 headers.add("Content-Length", str(request.content_length))
         judged.body = None
         progress.forwarded = True
+        progress.sent_s = time.monotonic()
         self.metrics.modified(judged.decision.modifiers)
         return await upstream.send(request.method, request.raw_path, headers, content)
 
@@ -214,6 +236,10 @@ class Enactor:
         pieces = upload(request, max_bytes=server.max_body_bytes, timeout_s=server.body_timeout_s)
         try:
             async for piece in pieces:
+                if progress.watching is not None:
+                    await _read_by(progress.watching, piece)
+                if request.content_length is None:
+                    progress.unforeseen_bytes += len(piece)
                 yield piece
         except BrokenOff as broken:
             progress.problem = broken.refusal
@@ -228,7 +254,8 @@ class Enactor:
         upstream: Upstream,
     ) -> web.StreamResponse:
         weighed = judged.weighed
-        coming = incoming(weighed, judged.decision, response)
+        origin = self._server.public_url or f"{request.scheme}://{request.host}"
+        coming = incoming(weighed, judged.decision, response, origin, upstream.path)
         if isinstance(coming, Failure):
             return self._failed(request, weighed, coming, progress)
         stream, reader = coming.stream, coming.reader
@@ -236,12 +263,14 @@ class Enactor:
         if coming.streamed:
             judged.lighten()
             weighed = judged.weighed
+        else:
+            judged.meter.grows = False  # all of it has been used when its first byte comes
         if ends_connection(request):
             stream.force_close()
         self.open_streams += coming.streamed
         try:
             failure = await relay(
-                request, response, stream, progress, weighed, upstream.idle_timeout_s
+                request, response, stream, progress, weighed, judged.meter, upstream.idle_timeout_s
             )
         finally:
             self.open_streams -= coming.streamed
@@ -274,10 +303,21 @@ class Enactor:
 
     def _settle(self, judged: Judged, progress: Progress) -> None:
         """Correct what was reserved, and record how it ended."""
-        outcome = progress.outcome()
-        weighed = judged.weighed
-        corrections = self.pipeline.settle(weighed, judged.readings, outcome)
-        self.store.correct(corrections)
+        self._open.pop(judged.weighed.arrival.id, None)
+        judged.meter.close()
+        weighed, outcome = judged.weighed, progress.outcome()
+        if progress.left_after_s and not (weighed.asked and weighed.asked.stream):
+            outcome = unheard(weighed.plan, outcome, progress.left_after_s)
+        elif progress.reader is not None and outcome.usage is None and not outcome.complete:
+            until_s = progress.text_s or time.monotonic()
+            outcome = unseen(weighed.plan, outcome, until_s - progress.sent_s - PATIENT_S)
+        watched = progress.watching
+        corrections: tuple[Correction, ...] = ()
+        if watched is not None and watched.ended(progress):
+            self.store.hold(weighed.plan, judged.readings)
+        else:
+            corrections = self.pipeline.settle(weighed, judged.readings, outcome)
+            self.store.settle(weighed.plan, judged.readings, corrections)
         record = self.pipeline.completion_record(weighed, outcome, corrections, time.time_ns())
         with suppress(AuditUnavailable):  # told by `failed`, readiness and the metrics
             self.audit.append(record)
@@ -296,6 +336,13 @@ class Enactor:
         if refusal.status == 408:
             response.force_close()
         return response
+
+
+async def _read_by(watched: Watching, piece: bytes) -> None:
+    """Show a piece of an upload, in parts: reading many short lines at once would stall others."""
+    for start in range(0, len(piece), READ_AT_ONCE):
+        watched.sent(piece[start : start + READ_AT_ONCE])
+        await asyncio.sleep(0)
 
 
 def rendered(

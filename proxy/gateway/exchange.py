@@ -1,7 +1,7 @@
 """One exchange at the edge: read it, have it judged, hand it on to be enacted.
 
-The decision itself is the pipeline's. Nothing waits between asking the store and recording what
-was decided, so that nothing comes between.
+The decision itself is the pipeline's. Nothing waits between the store's answer and the record of
+what was decided, so that nothing comes between.
 """
 
 import asyncio
@@ -19,8 +19,11 @@ from proxy.gateway.front import suspicious
 from proxy.gateway.headers import BadHeaders, header_pairs, single
 from proxy.gateway.ids import exchange_id
 from proxy.gateway.logs import told
+from proxy.gateway.meter import Meter
+from proxy.gateway.outgoing import BATCHED
 from proxy.gateway.relay import Progress
 from proxy.model.account import Caller
+from proxy.model.batch import BatchCount
 from proxy.model.decision import Decision, Refusal
 from proxy.model.exchange import Arrival, BodyKind, Surface
 from proxy.model.plan import Readings
@@ -68,6 +71,10 @@ class Gateway:
     def open_streams(self) -> int:
         """Streamed answers under way."""
         return self._enactor.open_streams
+
+    def renew(self) -> None:
+        """Renew the reservations of all that is under way."""
+        self._enactor.renew()
 
     def stop(self) -> None:
         """Break off what is under way: callers are told, and what was delivered is settled."""
@@ -134,8 +141,13 @@ class Gateway:
             named_account=named,
         )
         problem = body if isinstance(body, Refusal) else None
+        batch = None
+        if surface is not None and text is not None and surface.name in BATCHED:
+            ordered = await self._enactor.batches.ordered(request.method, path, surface, text)
+            problem = ordered if isinstance(ordered, Refusal) else problem
+            batch = ordered if isinstance(ordered, BatchCount) else None
         try:
-            judged = self._judged(arrival, surface, who, problem)
+            judged = await self._judged(arrival, surface, who, problem, batch)
         except AuditUnavailable:
             return self._unread(request, path, at_ns, NOT_RECORDED)
         judged.body = body if isinstance(body, Body) else None
@@ -156,26 +168,27 @@ class Gateway:
             return await read_body(request, max_bytes=limit, timeout_s=timeout_s)
         return too_large(limit) if declares_more(request, limit) else None
 
-    def _judged(
+    async def _judged(
         self,
         arrival: Arrival,
         surface: Surface | None,
         who: Caller | Refusal,
         problem: Refusal | None,
+        batch: BatchCount | None,
     ) -> Judged:
         """Judge an exchange; a defect on the way refuses it, and is recorded as any refusal."""
         try:
-            return self._judge(self.pipeline.weigh(arrival, surface, who, problem))
+            return await self._judge(self.pipeline.weigh(arrival, surface, who, problem, batch))
         except AuditUnavailable:
             raise
         except Exception as error:  # the boundary
             log.error("defect", exchange=arrival.id, **told(error))
-            return self._judge(self.pipeline.weigh(arrival, surface, who, DEFECT))
+            return await self._judge(self.pipeline.weigh(arrival, surface, who, DEFECT))
 
-    def _judge(self, weighed: Weighed) -> Judged:
-        """Ask the store, decide, record. Nothing waits here, so that nothing comes between."""
+    async def _judge(self, weighed: Weighed) -> Judged:
+        """Ask the store, decide, record. Nothing waits once the store has answered."""
         pipeline = self.pipeline
-        readings = self.store.take(weighed.plan)
+        readings = await self.store.take(weighed.plan)
         given_back = False
         try:
             decision = pipeline.decide(weighed, readings)
@@ -183,19 +196,20 @@ class Gateway:
                 self._give_back(weighed, readings)
                 given_back = True
             position = self._recorded(weighed, readings, decision)
+            pipeline.observe(weighed, decision, position or 0)
+            self._disarming.observe(weighed, decision)
+            self.metrics.decided(weighed.surface.name if weighed.surface else "none", decision)
+            meter = Meter.of(self.store, weighed, readings)
         except Exception:
             if not given_back:
                 self._give_back(weighed, readings)
             raise
-        pipeline.observe(weighed, decision, position or 0)
-        self._disarming.observe(weighed, decision)
-        self.metrics.decided(weighed.surface.name if weighed.surface else "none", decision)
-        return Judged(weighed, readings, decision, position)
+        return Judged(weighed, readings, decision, position, meter)
 
     def _give_back(self, weighed: Weighed, readings: Readings) -> None:
         """What the store took for an exchange that will never be forwarded."""
-        never_sent = Progress().outcome()
-        self.store.correct(self.pipeline.settle(weighed, readings, never_sent))
+        corrections = self.pipeline.settle(weighed, readings, Progress().outcome())
+        self.store.settle(weighed.plan, readings, corrections)
 
     def _recorded(self, weighed: Weighed, readings: Readings, decision: Decision) -> int | None:
         """The decision's place in the log; None where it is served without one."""

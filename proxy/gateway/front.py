@@ -180,6 +180,8 @@ class _Connection(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Refuse what could not be parsed, and close; anything else is a defect and is logged."""
+        if isinstance(exc, ConnectionError):
+            raise exc  # the client has left, which is nobody's defect
         if isinstance(exc, LineTooLong) or "Too many headers" in str(exc):
             message = "The request's headers are too large, or too many."
             refusal = Refusal(RefusalKind.BAD_REQUEST, message, status=431)

@@ -1,11 +1,16 @@
 """What comes back from upstream: its head for the client, and how its body is to be read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 
 from proxy.gateway.headers import BadHeaders, client_headers, warning_headers
-from proxy.gateway.outgoing import NOTHING_ASKED, alteration_of, asks_for_usage
+from proxy.gateway.outgoing import (
+    NOTHING_ASKED,
+    alteration_of,
+    asks_for_usage,
+    hard_reserve,
+)
 from proxy.gateway.relay import PassedOn
 from proxy.gateway.upstream import Failure, malformed
 from proxy.model.decision import Decision
@@ -27,9 +32,17 @@ class Incoming:
 
 
 def incoming(
-    weighed: Weighed, decision: Decision, response: aiohttp.ClientResponse
+    weighed: Weighed,
+    decision: Decision,
+    response: aiohttp.ClientResponse,
+    origin: str,
+    upstream_path: str,
 ) -> Incoming | Failure:
-    """The answer to be passed on; a failure where its head cannot be."""
+    """The answer to be passed on; a failure where its head cannot be.
+
+    `origin` is scheme://host as the caller reached us, `upstream_path` what stands before /v1 at
+    the upstream.
+    """
     received = Received(
         response.status,
         response.headers.get("Content-Type"),
@@ -37,12 +50,15 @@ def incoming(
     )
     assert weighed.surface is not None
     hide_usage = received.streamed and asks_for_usage(weighed)
+    asked_of_it = alteration_of(decision.modifiers, hard_reserve(weighed))
+    if weighed.surface.name == "messages.batches" and not received.streamed:
+        asked_of_it = replace(asked_of_it, origin=origin, upstream_path=upstream_path)
     reader = reader_of(
         weighed.surface,
         weighed.asked or NOTHING_ASKED,
         received,
         hide_usage=hide_usage,
-        alteration=alteration_of(decision.modifiers),
+        alteration=asked_of_it,
     )
     ours = (
         *limit_headers(weighed.dialect, decision.limits, weighed.arrival.at_ns),

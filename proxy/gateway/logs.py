@@ -7,6 +7,8 @@ place in the code.
 import logging
 import sys
 import traceback
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
 
@@ -15,15 +17,26 @@ _PLACES = 6
 log = structlog.get_logger("gauger")
 
 
-def configure_logs() -> None:
-    """Send structlog, and what libraries log, to standard error: one JSON object a line, UTC."""
+def configure_logs(worker: int | None = None) -> None:
+    """Send structlog, and what libraries log, to standard error: one JSON object a line, UTC.
+
+    Each line of a worker says which it is.
+    """
+
+    def placed(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if worker is not None:
+            event["worker"] = worker
+        return event
+
     structlog.configure(
         processors=[
+            placed,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # A line in one write: workers share standard error.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)

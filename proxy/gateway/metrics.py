@@ -5,9 +5,16 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from proxy.model.decision import Decision, Modifiers, Refusal
+from proxy.store.counters import Status
 
 _ADDED = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 _UPSTREAM = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+STORE_FIGURES = frozenset(
+    {"replicas", "unanswered", "not_asked", "late", "local", "local_refused", "dropped"}
+    | {"untold_reservations", "untold_exchanges", "untold_counters"}
+)
 
 
 class Metrics:
@@ -45,6 +52,17 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        self._store_open = Gauge(
+            "gauger_store_unavailable",
+            "Whether the shared store does not answer, so that rules act by on_unavailable.",
+            registry=self.registry,
+        )
+        self._store = Gauge(
+            "gauger_store",
+            "Figures of the shared store: replicas, unanswered, local, untold and dropped.",
+            ["figure"],
+            registry=self.registry,
+        )
         self._failures = Counter(
             "gauger_upstream_failures",
             "Upstream failures by kind.",
@@ -72,6 +90,10 @@ class Metrics:
         self.accounts = self._gauge("gauger_directory_accounts", "Accounts in the directory.")
         self.directory_failed = self._gauge(
             "gauger_directory_failed", "1 while the directory file cannot be taken up."
+        )
+        self.clusters = self._gauge("gauger_clusters", "Clusters in force, dismissed ones too.")
+        self.clusters_failed = self._gauge(
+            "gauger_clusters_failed", "1 while the file of clusters cannot be taken up."
         )
         self.counters = self._gauge("gauger_store_counters", "Counters that the store holds.")
         self.policy_failed = self._gauge(
@@ -123,6 +145,12 @@ class Metrics:
     def delay(self, outcome: str) -> None:
         """Count a delay that was enacted, or skipped."""
         self._delays.labels(outcome).inc()
+
+    def store(self, status: Status) -> None:
+        """How the store stands."""
+        self._store_open.set(status.get("state") == "open")
+        for name in STORE_FIGURES & status.keys():
+            self._store.labels(name).set(float(status[name]))
 
     def failed(self, word: str) -> None:
         """Count an upstream failure."""

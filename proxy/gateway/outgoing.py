@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from msgspec.structs import replace
 from multidict import CIMultiDict
 
+from proxy.engine.topping import is_hard, may_grow
 from proxy.gateway.body import Body
 from proxy.gateway.headers import credential_header, upstream_headers
 from proxy.gateway.upstream import Upstream
@@ -11,11 +13,13 @@ from proxy.model.decision import Modifiers, Refusal
 from proxy.model.exchange import Asked, BadRequest
 from proxy.model.verdict import RefusalKind
 from proxy.pipeline.weigh import Weighed
-from proxy.wire.altered import UNALTERED, Alteration
+from proxy.wire.alteration import UNALTERED, Alteration
+from proxy.wire.cut import can_cut
 from proxy.wire.modify import modified
 from proxy.wire.splice import ask_for_stream_usage
 
 NOTHING_ASKED = Asked()
+BATCHED = frozenset({"files", "batches", "messages.batches"})  # surfaces that batches pass over
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +54,13 @@ def outgoing(weighed: Weighed, body: Body | None, modifiers: Modifiers) -> Outgo
     surface, asked = weighed.surface, weighed.asked or NOTHING_ASKED
     assert surface is not None
     hide_usage = asks_for_usage(weighed)
-    alteration = alteration_of(modifiers)
+    reserved = hard_reserve(weighed)
+    alteration = alteration_of(modifiers, reserved)
+    if reserved is not None and (not asked.stream or asked.background):
+        modifiers = replace(modifiers, cut_after=min(alteration.bounds))
     alters = bool(alteration and alteration.of(surface, streamed=True))
     if body is None:
-        return Outgoing(None, rewritten=False, plain=alters)
+        return Outgoing(None, rewritten=False, plain=alters or surface.name in BATCHED)
     text = modified(surface, weighed.arrival.path, body.text, asked, modifiers)
     if isinstance(text, BadRequest):
         kind = RefusalKind.BAD_REQUEST
@@ -61,14 +68,24 @@ def outgoing(weighed: Weighed, body: Body | None, modifiers: Modifiers) -> Outgo
     if hide_usage:
         text = ask_for_stream_usage(text)
     rewritten = hide_usage or text is not body.text
-    return Outgoing(text if rewritten else body.raw, rewritten, plain=alters or hide_usage)
+    plain = alters or hide_usage or surface.name in BATCHED
+    return Outgoing(text if rewritten else body.raw, rewritten, plain)
 
 
-def alteration_of(modifiers: Modifiers) -> Alteration:
-    """What the modifiers ask of an answer."""
-    if not modifiers:
+def alteration_of(modifiers: Modifiers, reserved: int | None) -> Alteration:
+    """What is asked of an answer: by the modifiers, and by a hard limit with `reserved` output."""
+    if not modifiers and reserved is None:
         return UNALTERED
-    return Alteration(modifiers.strip, modifiers.cut_after)
+    return Alteration(modifiers.strip, modifiers.cut_after, reserved)
+
+
+def hard_reserve(weighed: Weighed) -> int | None:
+    """The output tokens that an answer under a hard limit has; None where it bounds itself."""
+    wanted, surface = weighed.plan, weighed.surface
+    if surface is None or not can_cut(surface):
+        return None
+    grows = is_hard(wanted) and may_grow(wanted, weighed.facts)
+    return wanted.output_tokens if grows else None
 
 
 def asks_for_usage(weighed: Weighed) -> bool:

@@ -3,13 +3,15 @@
 import asyncio
 import socket
 import struct
+import time
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 import aiohttp
 from aiohttp import web
 from aiohttp.http_writer import StreamWriter
 
+from proxy.gateway.meter import Meter
 from proxy.gateway.upstream import Failure, arrived_before_the_break, failure_of
 from proxy.model.decision import Refusal
 from proxy.model.usage import Outcome
@@ -17,6 +19,22 @@ from proxy.model.verdict import RefusalKind
 from proxy.pipeline.weigh import Weighed
 from proxy.wire.reading import AnswerReader
 from proxy.wire.refuse import stream_error
+
+
+class Watching(Protocol):
+    """What reads an exchange while it passes, see `proxy.gateway.batches`."""
+
+    def sent(self, piece: bytes) -> None:
+        """A piece of the request's body goes upstream."""
+        ...
+
+    def came(self, chunk: bytes) -> None:
+        """A piece of the answer goes on to the client."""
+        ...
+
+    def ended(self, progress: "Progress") -> bool:
+        """The exchange has ended; whether what it took is held beyond it."""
+        ...
 
 
 class PassedOn(web.StreamResponse):
@@ -46,6 +64,18 @@ class Progress:
     stream: PassedOn | None = None  # once its head has left
     error: str | None = None
     problem: Refusal | None = None  # what the caller's streamed body turned out to be
+    answer_bytes: int = 0  # passed on, of the body
+    unforeseen_bytes: int = 0  # passed on, of a request that did not say how large it is
+    sent_s: float = 0.0  # when it went upstream (monotonic)
+    text_s: float = 0.0  # when the first text of a stream went on (monotonic)
+    left_after_s: float = 0.0  # how long its caller waited, who left before an answer came
+    watching: "Watching | None" = None  # what reads an exchange about files or batches
+
+    def passed(self, out: bytes) -> None:
+        """So much of the answer's body goes on."""
+        self.answer_bytes += len(out)
+        if self.watching is not None:
+            self.watching.came(out)
 
     def answered(self, response: aiohttp.ClientResponse) -> None:
         """The upstream's headers are here."""
@@ -59,6 +89,8 @@ class Progress:
             self.error = "client_stalled"
         elif is_gone(request):
             self.error = "client_gone"
+            if self.forwarded and not self.status:
+                self.left_after_s = time.monotonic() - self.sent_s
         else:
             self.error = "stopped" if isinstance(error, asyncio.CancelledError) else "defect"
 
@@ -66,7 +98,14 @@ class Progress:
         """What settling needs to know."""
         reader = self.reader
         if reader is None:
-            return Outcome(self.status, False, None, forwarded=self.forwarded, error=self.error)
+            return Outcome(
+                self.status,
+                False,
+                None,
+                forwarded=self.forwarded,
+                answer_bytes=self.unforeseen_bytes,
+                error=self.error,
+            )
         usage = reader.usage
         complete = self.error is None and reader.complete
         # The estimate costs a pass over the answer; it is asked for only where it will be used.
@@ -77,7 +116,9 @@ class Progress:
             usage=usage,
             delivered_output_tokens=0 if known else reader.delivered_output_tokens,
             forwarded=self.forwarded,
+            answer_bytes=self.answer_bytes + self.unforeseen_bytes,
             error=self.error,
+            unknown=reader.gave_up,
         )
 
 
@@ -98,6 +139,7 @@ async def relay(
     stream: PassedOn,
     progress: Progress,
     weighed: Weighed,
+    meter: Meter,
     stall_s: float,
 ) -> Failure | None:
     """Pass the answer on; the failure that broke it off, if one did.
@@ -115,6 +157,7 @@ async def relay(
     if reader.held:
         return await _relay_held(request, response, stream, progress, reader, stall_s)
     content = response.content
+    streamed = weighed.asked is not None and weighed.asked.stream
     if content.total_bytes:
         stream.begins_with_body()
     await stream.prepare(request)
@@ -124,11 +167,15 @@ async def relay(
             chunk = await content.readany()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             failure = _broke(error, progress)
-            if out := reader.feed(arrived_before_the_break(content)):
+            if out := await meter.feed(arrived_before_the_break(content), reader):
+                progress.passed(out)
                 await _write(request, out, stall_s)
             await end_broken(request, stream, failure.refusal, reader, weighed)
             return failure
-        out = reader.feed(chunk) if chunk else reader.finish()
+        out = await meter.feed(chunk, reader) if chunk else reader.finish()
+        progress.passed(out)
+        if streamed and not progress.text_s and reader.delivered_output_tokens:
+            progress.text_s = time.monotonic()
         if not chunk and not reader.broken:
             await stream.write_eof(out)
             return None
@@ -163,6 +210,7 @@ async def _relay_held(
     out = reader.finish()
     if reader.broken:
         return UNREADABLE
+    progress.passed(out)
     if out:
         stream.content_length = len(out)
         stream.begins_with_body()

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, cast
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -45,6 +46,7 @@ class Upstream:
         self.dialect = dialect
         self.secret = secret
         self._base = settings.url
+        self.path = urlsplit(settings.url).path
         self.idle_timeout_s = settings.idle_timeout_s
         timeout = aiohttp.ClientTimeout(
             total=None,

@@ -7,11 +7,13 @@ The same inputs and secrets give the same decisions to the byte.
 
 import heapq
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from proxy.audit.sync_log import SyncAuditLog
+from proxy.facts.clusters import cluster_facts
 from proxy.facts.directory import Directory
 from proxy.model.decision import Decision
 from proxy.model.plan import Readings
@@ -27,6 +29,7 @@ from proxy.replay.summary import Summary
 from proxy.replay.traffic import RecordedExchange, TrafficError, parse_dict
 from proxy.replay.usages import Usages
 from proxy.settings.assemble import assemble
+from proxy.settings.clusters import load_clusters
 from proxy.settings.secrets import REPLAY_KEY, configured
 from proxy.store.memory import MemoryStore
 
@@ -65,6 +68,9 @@ class Session:
         assert keys is not None
         directory = directory_of(settings.accounts if accounts is None else accounts)
         self._pipeline: Pipeline = assemble(settings, keys, directory, policy)
+        if settings.clusters is not None:
+            found = load_clusters(settings.clusters)
+            self._pipeline.clusters = partial(cluster_facts, found)
         self._fuses = Fuses(self._pipeline.policy)
         self._store = MemoryStore()
         self._log: SyncAuditLog | None = None
@@ -111,7 +117,8 @@ class Session:
         decision = pipeline.decide(weighed, readings)
         if decision.refusal is not None and readings.taken:
             # A rule over readings refused: what the store took for it is given back at once.
-            self._store.correct(pipeline.settle(weighed, readings, NEVER_SENT))
+            corrections = pipeline.settle(weighed, readings, NEVER_SENT)
+            self._store.correct(weighed.plan, corrections)
         position = self._record_decision(weighed, readings, decision)
         pipeline.observe(weighed, decision, position)
         blown = self._watch_fuses(weighed, decision)
@@ -180,7 +187,7 @@ class Session:
     def _settle_next(self) -> None:
         ended_ns, _, weighed, readings, outcome = heapq.heappop(self._due)
         corrections = self._pipeline.settle(weighed, readings, outcome)
-        self._store.correct(corrections)
+        self._store.correct(weighed.plan, corrections)
         self._append(self._pipeline.completion_record(weighed, outcome, corrections, ended_ns))
 
     def _forward(self, recorded: RecordedExchange, weighed: Weighed, readings: Readings) -> None:

@@ -67,6 +67,28 @@ def test_a_quota_that_gives_no_reason_is_explained_by_its_charges(log, tmp_path)
     assert watch.read()[0].why == "requests: 30 used and 1 asked for, limit 30 in 60 s"
 
 
+@pytest.mark.parametrize(
+    ("charge", "said"),
+    [
+        (
+            ["small", "cost", 4000, 12_500_000, 0, 12_499_000, "enforce"],
+            "cost: 12.499 used and 0.004 asked for, limit 12.50 for ever",
+        ),
+        (
+            ["small", "concurrent", 1, 8, 0, 2, "enforce", 4],
+            "concurrent: 2 used and 1 asked for, limit 2 at the same time",
+        ),
+        (["small", "requests", 1, 8, 60, None, "enforce"], ""),
+    ],
+)
+def test_money_shares_and_what_was_not_counted_are_told_as_they_are(log, tmp_path, charge, said):
+    watch, _ = watching(tmp_path)
+    rules: list[Json] = [["small", "quota", "throttle"]]
+    log.append(decision("hasty", "throttle", rules=rules, charges=[charge]))
+    log.flush()
+    assert watch.read()[0].why == said
+
+
 def test_the_rule_shown_is_one_whose_verdict_won(log, tmp_path):
     watch, _ = watching(tmp_path)
     rules: list[Json] = [["weak", "quota", "throttle", "a"], ["strong", "geography", "deny", "b"]]

@@ -33,7 +33,8 @@ from proxy.audit.format import SLOT_BYTES
 from proxy.audit.log import AuditLog
 from proxy.audit.read import Entry, entries
 from proxy.demo.emulator import Emulator
-from proxy.gateway.serve import Server, running
+from proxy.gateway.serve import running
+from proxy.gateway.server import Server
 from proxy.settings.load import load
 from tests.gateway.peers import PATIENCE_S, Answer, Client, Upstream
 

@@ -129,10 +129,10 @@ async def test_a_defect_while_weighing_is_recorded_as_a_refusal_and_logged_witho
     pipeline = gate.server.gateway.pipeline
     weigh = pipeline.weigh
 
-    def broken(arrival, surface, who, problem=None):
+    def broken(arrival, surface, who, problem=None, batch=None):
         if problem is None:
             raise LookupError("sk-secret")
-        return weigh(arrival, surface, who, problem)
+        return weigh(arrival, surface, who, problem, batch)
 
     monkeypatch.setattr(pipeline, "weigh", broken)
     with structlog.testing.capture_logs() as logs:
@@ -156,6 +156,20 @@ async def test_a_defect_while_judging_gives_back_what_was_taken(gate, upstream, 
         return decide(weighed, readings)
 
     monkeypatch.setattr(pipeline, "decide", broken)
+    assert (await gate.ask(gate.post(key=key))).status == 500
+    assert (await gate.remaining(key))[0] == 1000
+
+
+async def test_a_defect_in_watching_a_decision_gives_back_what_was_taken(
+    gate, upstream, monkeypatch
+):
+    key = gate.key("counted")
+
+    def broken(*_):
+        monkeypatch.undo()
+        raise LookupError
+
+    monkeypatch.setattr(gate.server.gateway.pipeline, "observe", broken)
     assert (await gate.ask(gate.post(key=key))).status == 500
     assert (await gate.remaining(key))[0] == 1000
 

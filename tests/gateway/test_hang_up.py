@@ -56,7 +56,7 @@ async def test_leaving_a_stream_ends_it_upstream_and_charges_what_came(
     await watch.noticed()
     record = await gate.last("completion")
     assert (record["status"], record["complete"], record["error"]) == (200, False, "client_gone")
-    delivered = -(-len(WORDS) // 4)
+    delivered = 44  # what WORDS is estimated at
     assert record["delivered_output"] == delivered
     upstream.fresh()
     requests, tokens = await gate.remaining(key)

@@ -251,7 +251,7 @@ async def test_a_cut_stream_cancels_the_upstream_and_is_charged_what_was_deliver
     async def answer(call):
         await call.stream()
         for _ in range(3):
-            await call.chunk(event("x" * 36))
+            await call.chunk(event("x" * 48))
         await call.ended()
         gone.set()
 
@@ -259,7 +259,7 @@ async def test_a_cut_stream_cancels_the_upstream_and_is_charged_what_was_deliver
     before = await count(changing, 'gauger_modified_exchanges_total{modifier="cut"}')
     key = changing.key("counted")
     got = await changing.ask(changing.post(CHAT_STREAM, key=key))
-    assert got.body.startswith(event("x" * 36) * 3 + b'data: {"id":"c","choices":[{"index":0,')
+    assert got.body.startswith(event("x" * 48) * 3 + b'data: {"id":"c","choices":[{"index":0,')
     assert b'"finish_reason":"length"' in got.body
     assert got.body.endswith(b"data: [DONE]\n\n")
     assert got.whole

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -25,9 +25,14 @@ class Timing:
 
 
 async def send(
-    request: web.BaseRequest, reply: Reply, model: str, dialect: Dialect, timing: Timing
+    request: web.BaseRequest,
+    reply: Reply,
+    model: str,
+    dialect: Dialect,
+    timing: Timing,
+    wrote: Callable[[], None] = lambda: None,
 ) -> web.StreamResponse:
-    """Send a reply; returns once its ending has happened."""
+    """Send a reply; returns once its ending has happened. `wrote` is called for each piece."""
     plan = sending(model, reply, dialect)
     encoding = _encoding(request, model)
     if not plan.head:
@@ -44,7 +49,7 @@ async def send(
         response.content_length = len(promised)
     await asyncio.sleep(timing.first_s)
     await response.prepare(request)
-    await _write(response, chunks, _pause_s(reply, model, timing))
+    await _write(response, chunks, _pause_s(reply, model, timing), wrote)
     await _end(request, plan.ending, timing)
     if plan.ending is Ending.PROPER:
         await response.write_eof()
@@ -58,11 +63,17 @@ def _encoding(request: web.BaseRequest, model: str) -> str | None:
     return wanted if wanted != model and wanted in accepted else None
 
 
-async def _write(response: web.StreamResponse, chunks: Iterable[bytes], pause_s: float) -> None:
+async def _write(
+    response: web.StreamResponse,
+    chunks: Iterable[bytes],
+    pause_s: float,
+    wrote: Callable[[], None],
+) -> None:
     for chunk in chunks:
         if pause_s:
             await asyncio.sleep(pause_s)
         await response.write(chunk)
+        wrote()
 
 
 def _pause_s(reply: Reply, model: str, timing: Timing) -> float:
