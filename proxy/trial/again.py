@@ -1,5 +1,6 @@
 """A recorded decision judged again: is it the same, and what does it rest on?"""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from proxy.engine.judge import judge
 from proxy.engine.plan import plan
 from proxy.model.decision import Decision, Refusal, RuleOutcome
 from proxy.model.exchange import Arrival, BodyKind, Dialect, Surface
-from proxy.model.plan import Plan, Reading, Readings
+from proxy.model.plan import Charge, Plan, Reading, Readings
 from proxy.model.verdict import Durability, Mode, RefusalKind, RuleKind, Verdict
 from proxy.pipeline.enactable import enactable
 from proxy.pipeline.records import decision_record
@@ -21,7 +22,6 @@ from proxy.trial.explain import explain
 from proxy.trial.explanation import Explanation
 from proxy.trial.recorded import Recorded, settled
 
-NS_PER_S = 1_000_000_000
 # What both records must say alike; the others are who and what was known, and the log's own.
 COMPARED = (
     *("verdict", "refusal", "rules", "warned", "shadow", "by_cluster", "delay_s", "modifiers"),
@@ -79,24 +79,30 @@ def _by_own_check(policy: PolicySet, record: Recorded, check: str, why: str) -> 
 
 def _readings(wanted: Plan, record: Recorded) -> Readings:
     """The counts that the record holds. A charge that it does not hold was not made then."""
-    if record.fields.get("store") == "unavailable":
+    said: defaultdict[tuple[str, str], list[list[Any]]] = defaultdict(list)
+    for one in record.fields.get("charges", ()):
+        said[one[0], one[1]].append(one)
+    available = record.fields.get("store") != "unavailable"
+    if not available and not said:
         return Readings(available=False)
-    before = {(said[0], said[1]): said[5] for said in record.fields.get("charges", ())}
     readings = tuple(
-        Reading(before.get((charge.rule, charge.unit.value), 0), _ends(charge.window_s, wanted))
-        for charge in wanted.charges
+        _reading(charge, said[charge.rule, charge.unit.value]) for charge in wanted.charges
     )
     fits = all(
-        charge.fits(reading.before)
+        charge.fits(reading.before, reading.share)
         for charge, reading in zip(wanted.charges, readings, strict=True)
-        if charge.binding
+        if charge.binding and reading.known
     )
-    return Readings(readings, taken=wanted.take and fits)
+    return Readings(readings, wanted.take and fits, available)
 
 
-def _ends(window_s: int, wanted: Plan) -> int:
-    length_ns = window_s * NS_PER_S
-    return (wanted.at_ns // length_ns + 1) * length_ns
+def _reading(charge: Charge, said: list[list[Any]]) -> Reading:
+    """What the record says of a charge: the next of those of the rule and unit, in order."""
+    one = said.pop(0) if said else None
+    if one is None:
+        return Reading(0, charge.ends_ns)
+    known, share = one[5] is not None, one[7] if len(one) > 7 else 1
+    return Reading(one[5] or 0, charge.ends_ns, known=known, share=share)
 
 
 def _enactable(decision: Decision, record: Recorded) -> Decision:

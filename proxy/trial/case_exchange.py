@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from proxy.model.exchange import Arrival
-from proxy.policy.schema import duration_s
+from proxy.policy.schema_texts import duration_s
 from proxy.replay.traffic import (
     RecordedExchange,
     RecordedResponse,

@@ -7,14 +7,16 @@ from typing import Any
 
 import msgspec
 
+from proxy.facts.account_lines import check_limits
 from proxy.facts.address import canonical
 from proxy.facts.owners import ways_to
 from proxy.model.account import Owner
 from proxy.model.exchange import BodyKind, Dialect, Surface
 from proxy.model.facts import CATALOGUE, Fact, Facts, FactType, FactValue
-from proxy.pipeline.weigh import WRITES
+from proxy.pipeline.weigh import WRITES, own_limits
 from proxy.policy.ownership import OwnersError, owned_share
-from proxy.policy.schema import duration_s
+from proxy.policy.schema_texts import duration_s
+from proxy.trial.case_clusters import LINEAGE, lineage_of, with_clusters
 from proxy.trial.facts_schema import GIVEN_OTHERWISE, SETTABLE, VALUES
 from proxy.trial.parts import span
 from proxy.trial.spot import Spot
@@ -106,7 +108,7 @@ def read_fact(name: str, value: Any, windows_s: frozenset[int]) -> FactValue | N
     return _typed(fact, value)
 
 
-def _typed(fact: Fact, value: Any) -> FactValue:
+def _typed(fact: Fact, value: Any) -> FactValue:  # noqa: PLR0911 (a table)
     match fact.type, value:
         case FactType.STRING, str():
             return _text(fact.name, value)
@@ -119,9 +121,25 @@ def _typed(fact: Fact, value: Any) -> FactValue:
         case FactType.STRINGS, list() if fact.name == "account.owners":
             return _owners(value)
         case FactType.STRINGS, list() if all(isinstance(text, str) for text in value):
-            return tuple(value)
+            return tuple(value) if fact.name != LINEAGE else lineage_of(value)
+        case FactType.LIMITS, dict():
+            return _limits(value)
     msg = f"{fact.name} is {_WORDS[fact.type]}"
     raise ValueError(msg)
+
+
+def _limits(value: dict[str, Any]) -> FactValue:
+    """Limits of an account's own, as its line of the directory would have them."""
+    for rule, amounts in value.items():
+        if not isinstance(amounts, dict) or not all(map(_is_number, amounts.values())):
+            msg = f"account.limits is {_WORDS[FactType.LIMITS]}"
+            raise ValueError(msg)
+        check_limits(rule[:60], amounts)
+    return own_limits(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 _WORDS = {
@@ -131,6 +149,7 @@ _WORDS = {
     FactType.DOUBLE: "a number",
     FactType.STRINGS: "a list of texts",
     FactType.COUNTS: "a number of accounts by window: {10m: 8}",
+    FactType.LIMITS: "amounts by rule and unit: {free-day: {requests: 500}}",
 }
 
 
@@ -214,7 +233,7 @@ def completed(given: Given, at_ns: int) -> Facts:
 
     Where a surface leaves no choice, the rest follows from it as it does for a live request.
     """
-    known = {**ORDINARY, **given}
+    known = {**ORDINARY, **with_clusters(given)}
     surface = surface_of(str(known["request.surface"]), given.get("request.dialect"))
     known.setdefault("request.dialect", surface.dialect.value)
     if not surface.generates and surface.body is not BodyKind.JSON:

@@ -9,7 +9,9 @@ from proxy.model.facts import Facts
 from proxy.model.verdict import Unit
 from proxy.policy.problem import Problem
 from proxy.policy.rules import PolicySet, QuotaRule
+from proxy.policy.schema_quota import millionths
 from proxy.trial.case import Case, Step, World
+from proxy.trial.case_clusters import with_clusters
 from proxy.trial.case_exchange import Sequence
 from proxy.trial.case_expect import check_expectation
 from proxy.trial.case_facts import (
@@ -157,11 +159,19 @@ class CaseReader:
                 here.fault("say what was counted: {requests: 30}")
             for unit, count in given.items():
                 if unit in (units := [limit.unit.value for limit in rule.limits]):
-                    counters[id_, Unit(unit)] = count
+                    counters[id_, Unit(unit)] = self._count(Unit(unit), count, here.at(unit))
                 else:
                     wrong = f'"{id_}" does not limit {unit} (it limits {", ".join(units)})'
                     here.at(unit).key_fault(wrong)
         return counters
+
+    def _count(self, unit: Unit, count: float, spot: Spot) -> int:
+        """What was counted, as counters hold it: money in millionths."""
+        if unit is Unit.COST:
+            return millionths(count)
+        if count != int(count):
+            spot.fault(f"{unit.value} are whole: {count:g} cannot have been counted")
+        return int(count)
 
     def _no_quota(self, id_: str, quotas: dict[str, QuotaRule]) -> str:
         if id_ in self.policy.by_id:
@@ -174,7 +184,7 @@ class CaseReader:
         if self.spec.template_accounts is not None:
             given = {"template_accounts": self.spec.template_accounts}
             found |= read_facts(given, windows_s, spot, "fingerprint.")
-        return {name: value for name, value in found.items() if value is not None}
+        return {n: value for n, value in with_clusters(found).items() if value is not None}
 
     def _check_disarmed(self) -> None:
         for i, id_ in enumerate(self.spec.disarmed or ()):

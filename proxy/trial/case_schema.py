@@ -7,9 +7,9 @@ are read, where their places in the file are known.
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictInt, StrictStr
+from pydantic import BeforeValidator, Field, StrictInt, StrictStr, WithJsonSchema
 
-from proxy.policy.schema import Duration, Instant, Spec
+from proxy.policy.schema_texts import Duration, Instant, Spec
 from proxy.trial.expect_schema import ExpectSpec
 from proxy.trial.facts_schema import ClusterGiven, FactsEach, FactsGiven
 
@@ -26,6 +26,26 @@ def clock_ns(text: str) -> int:
 
 Name = Annotated[StrictStr, Field(min_length=1, max_length=300)]
 Count = Annotated[StrictInt, Field(ge=0, le=10**15)]
+
+
+MOST_COUNTED = 10**15
+
+
+def _checked_count(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        msg = "write a number: what was counted before"
+        raise ValueError(msg)
+    if not 0 <= value <= MOST_COUNTED:
+        msg = f"{value:g} is not between 0 and {MOST_COUNTED:,}"
+        raise ValueError(msg)
+    return float(value) if isinstance(value, float) else value
+
+
+Counted = Annotated[
+    int | float,
+    BeforeValidator(_checked_count),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": MOST_COUNTED}),
+]
 
 
 class TlsSpec(Spec):
@@ -145,8 +165,8 @@ class CaseSpec(WorldSpec):
     exchanges: list[ExchangeSpec] | None = Field(
         None, description="Requests one after the other; expect is about the last."
     )
-    counters: dict[str, dict[str, Count]] | None = Field(
-        None, description="What quotas have counted before, by rule and unit."
+    counters: dict[str, dict[str, Counted]] | None = Field(
+        None, description="What quotas have counted before, by rule and unit; cost as money."
     )
     template_accounts: dict[str, Count] | None = Field(
         None, description="Accounts that shared the prompt's template, by window: {10m: 8}."

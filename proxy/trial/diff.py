@@ -12,12 +12,13 @@ from proxy.model.decision import RuleOutcome
 from proxy.pipeline.fuses import Blown
 from proxy.policy.ending import utc_text
 from proxy.policy.rules import PolicySet
+from proxy.policy.windows import Window
 from proxy.replay.judged import Judged
 from proxy.replay.session import Session
 from proxy.replay.traffic import RecordedExchange
 from proxy.trial.distinct import Count, Distinct
 from proxy.trial.flips import Direction, Doing, Flip, flip_of
-from proxy.trial.tally import EXACT_ACCOUNTS, NS_PER_S, RuleTally, Tally, Total
+from proxy.trial.tally import EXACT_ACCOUNTS, RuleTally, Tally, Total
 from proxy.trial.words import Words
 
 
@@ -111,7 +112,7 @@ def _with_resets(flip: Flip, new: Judged, words: Words, change: Change | None) -
     if change is None or not words.reset:
         return flip
     at_ns = new.weighed.arrival.at_ns
-    begun = {rule for rule in words.reset if _same_window(at_ns, change, words.windows_s[rule])}
+    begun = {rule for rule in words.reset if _same_window(at_ns, change, words.windows[rule])}
     counted = any(charge.rule in begun for charge in new.weighed.plan.charges)
 
     def marked(doing: Doing) -> Doing:
@@ -122,9 +123,8 @@ def _with_resets(flip: Flip, new: Judged, words: Words, change: Change | None) -
     return replace(flip, rules=tuple(map(marked, flip.rules)))
 
 
-def _same_window(at_ns: int, change: Change, window_s: int) -> bool:
-    length_ns = window_s * NS_PER_S
-    return at_ns // length_ns == change.at_ns // length_ns
+def _same_window(at_ns: int, change: Change, window: Window) -> bool:
+    return window.around(at_ns) == window.around(change.at_ns)
 
 
 def _newly_in_shadow(old: Judged, new: Judged, words: Words) -> Iterator[str]:

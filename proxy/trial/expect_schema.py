@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr
 
-from proxy.policy.schema import Spec
+from proxy.policy.schema_texts import Spec
 
 _MODIFIER = re.compile(r"strip:(logprobs|reasoning)|reroute:.+|(clamp|cut):[1-9][0-9]*")
 VerdictWord = Literal["allow", "delay", "step_up", "throttle", "deny"]

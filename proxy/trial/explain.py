@@ -7,15 +7,15 @@ asked as well, so that their false clause can be shown. A plain function over fr
 from collections.abc import Iterator, Mapping
 
 from proxy.engine.limits import used_share
+from proxy.engine.wording import within
 from proxy.model.decision import Decision, RuleOutcome
 from proxy.model.facts import Facts
-from proxy.model.plan import Lowered, Plan, Readings
-from proxy.model.verdict import Cause, RuleKind
+from proxy.model.plan import NEVER_NS, Charge, Lowered, Plan, Reading, Readings
+from proxy.model.verdict import Cause, RuleKind, Unit
 from proxy.pipeline.enactable import MODIFIERS
 from proxy.policy.ending import utc_text
 from proxy.policy.match import Atom, Condition, Match
 from proxy.policy.rules import (
-    NEVER_NS,
     AnyRule,
     ExceptionRule,
     FingerprintRule,
@@ -158,24 +158,33 @@ class _Asking:
         counts = self._facts.get(name)
         if not isinstance(counts, Mapping):
             return Clause(text, Mark.MISSING, ((name, None),), f"{name} is not known")
-        accounts = counts.get(rule.within_s, 0)
+        accounts = next((n for window, n in counts.items() if window == rule.within_s), 0)
         mark = Mark.TRUE if accounts >= rule.accounts else Mark.FALSE
         return Clause(text, mark, ((name, accounts),))
 
     def _counted(self, rule: AnyRule) -> Iterator[Counted]:
-        for i, charge in enumerate(self._plan.charges):
+        for charge, reading in self._readings.of(self._plan):
             if charge.rule != rule.id:
                 continue
-            reading = self._readings.readings[i] if self._readings.available else None
+            known, granted = reading.known, charge.granted(reading.before, reading.share)
             yield Counted(
                 charge.unit.value,
-                reading.before if reading else None,
+                reading.before if known else None,
                 charge.amount,
-                charge.limit,
+                charge.limit // reading.share,
                 charge.window_s,
-                utc_text(reading.resets_at_ns) if reading else None,
-                charge.fits(reading.before) if reading else None,
+                _resets_at(charge, reading),
+                granted is not None if known else None,
+                granted if known else None,
+                reading.share,
+                within(charge),
             )
+
+
+def _resets_at(charge: Charge, reading: Reading) -> str | None:
+    """When the whole limit is there again; None where nobody knows, or no time brings it."""
+    lasting = charge.unit is Unit.CONCURRENT or reading.resets_at_ns >= NEVER_NS
+    return None if lasting or not reading.known else utc_text(reading.resets_at_ns)
 
 
 def _rests(begins_ns: int, ends_ns: int, at_ns: int) -> str:

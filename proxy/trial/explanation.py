@@ -4,9 +4,10 @@ Everything in it is plain values, in the words of the policy language, so that i
 JSON as it is.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from proxy.model.facts import FactValue
 
 
 class Mark(StrEnum):
@@ -22,7 +23,7 @@ class Mark(StrEnum):
     WITHHELD = "withheld"
 
 
-Value = str | int | float | bool | tuple[str, ...] | Mapping[int, int] | None
+Value = FactValue | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,11 @@ class Clause:
 class Counted:
     """One limit of a quota: what was counted before, what this exchange adds.
 
-    `before` and `resets_at` (UTC) are None where the store did not answer. `fits` says whether
-    there is room.
+    Amounts of cost are in millionths. `before` is None where the store did not answer, `resets_at`
+    (UTC) there and where nothing comes back by itself. `fits` says whether there is room, `granted`
+    how much of the amount was given: less than all of it where the answer was clamped. Of a
+    `share` above 1 one replica counted for itself, against the limit divided by it. `within` is the
+    time of the limit in words.
     """
 
     unit: str
@@ -50,6 +54,9 @@ class Counted:
     window_s: int
     resets_at: str | None
     fits: bool | None
+    granted: int | None = None
+    share: int = 1
+    within: str = ""
 
 
 @dataclass(frozen=True, slots=True)

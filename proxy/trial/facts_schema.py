@@ -37,6 +37,10 @@ _KINDS: Mapping[FactType, dict[str, Any]] = {
     FactType.STRINGS: {"type": "array"},
     FactType.TIME: {"type": "string"},
     FactType.COUNTS: _ACCOUNTS,
+    FactType.LIMITS: {
+        "type": "object",
+        "additionalProperties": {"type": "object", "additionalProperties": {"type": "number"}},
+    },
 }
 
 

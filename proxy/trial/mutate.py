@@ -1,9 +1,9 @@
 """Each rule loosened, or widened, in one way at a time: a case should notice every one of these.
 
 Loosened: it does not act; a limit is twice as high; a country is not refused any more; a
-threshold, a bound or a delay is twice as lax; what is not known passes. Widened: one condition of
-its match is gone, so that it is about exchanges that it should leave alone. Rules are changed as
-compiled values; a changed set differs from its own in that one thing.
+threshold, a bound or a delay is twice as lax; what is not known passes; a price is half. Widened:
+one condition of its match is gone, so that it is about exchanges that it should leave alone. Rules
+are changed as compiled values; a changed set differs from its own in that one thing.
 """
 
 import re
@@ -24,16 +24,17 @@ from proxy.policy.rules import (
     ExceptionRule,
     FingerprintRule,
     GeographyRule,
-    Limit,
     PolicySet,
     QuotaRule,
 )
 from proxy.policy.written import Written
+from proxy.trial.mutate_quota import price_changes, quota_changes
 from proxy.trial.parts import span
 
 OF = "\0"  # divides what was done to a rule from the part of it, until a mutant is made
 _HAS = re.compile(r"has\([a-z0-9_.]+\)")
 SECTIONS = ("exceptions", "geography", "access", "fingerprints", "quotas")
+EVERYTHING = Match()
 AnyGoverning = AnyRule | ExceptionRule
 
 
@@ -41,8 +42,9 @@ AnyGoverning = AnyRule | ExceptionRule
 class Mutant:
     """A set that differs in one rule.
 
-    `what` was done to it (to a part of it: `of`), and `write` is the case that would notice. Only
-    exchanges for which `match` is not false can come out differently. `make` gives the set.
+    `rule` is its id, or "prices". `what` was done to it (to a part of it: `of`), and `write` is the
+    case that would notice. Only exchanges for which `match` is not false can come out differently.
+    `make` gives the set.
     """
 
     rule: str
@@ -72,6 +74,8 @@ def mutants(policy: PolicySet) -> Iterator[Mutant]:
                     rule.match if changed is None else _wider(rule.match, changed.match),
                     _maker(policy, section, rule, changed),
                 )
+    for what, write, make in price_changes(policy):
+        yield Mutant("prices", what, "", write, EVERYTHING, make)
 
 
 def _says_nothing(_: str) -> bool:
@@ -97,7 +101,7 @@ def _changes(
     policy: PolicySet, rule: AnyGoverning, says: Callable[[str], bool]
 ) -> Iterator[Change]:
     yield from _off(rule)
-    yield from _own(rule)
+    yield from _own(rule, says)
     if not isinstance(rule, ExceptionRule):
         yield from _unsure(rule, says)
         yield from _lawless(policy, rule)
@@ -135,9 +139,9 @@ def _verdict(rule: AnyRule) -> str:
 # What its kind has of its own
 
 
-def _own(rule: AnyGoverning) -> Iterator[Change]:
+def _own(rule: AnyGoverning, says: Callable[[str], bool]) -> Iterator[Change]:
     if isinstance(rule, QuotaRule):
-        yield from _limits(rule)
+        yield from quota_changes(rule, says)
     if isinstance(rule, GeographyRule) and not rule.inverted:
         yield from _countries(rule)
     if isinstance(rule, FingerprintRule):
@@ -146,15 +150,6 @@ def _own(rule: AnyGoverning) -> Iterator[Change]:
         yield f"it speaks from {higher.accounts} accounts", write, higher
     if isinstance(rule, AccessRule | FingerprintRule):
         yield from _actions(rule)
-
-
-def _limits(rule: QuotaRule) -> Iterator[Change]:
-    for i, limit in enumerate(rule.limits):
-        higher = Limit(limit.unit, limit.amount * 2)
-        limits = (*rule.limits[:i], higher, *rule.limits[i + 1 :])
-        unit = limit.unit.value
-        write = f"counters: {{{rule.id}: {{{unit}: {limit.amount}}}}} and the refusal"
-        yield f"its limit of {unit} is {higher.amount}", write, replace(rule, limits=limits)
 
 
 def _countries(rule: GeographyRule) -> Iterator[Change]:

@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from proxy.audit.read import Entry
+from proxy.engine.charges import STAND_FOR_THEMSELVES
 from proxy.model.facts import Facts, FactValue
 from proxy.model.record import Json
 from proxy.model.verdict import Cause, RuleKind
 from proxy.pipeline.records import DEFAULTS
 from proxy.policy.match import Expression, Failed, Match, Missing, Truth
 from proxy.policy.rules import (
+    DIMENSION_FACTS,
     AccessRule,
     ExceptionRule,
     FingerprintRule,
@@ -102,9 +104,16 @@ def _facts(written: Mapping[str, Json]) -> Iterator[tuple[str, FactValue]]:
         if isinstance(value, list):
             yield name, tuple(map(str, value))
         elif isinstance(value, dict):
-            yield name, {int(window): int(str(count)) for window, count in value.items()}
+            yield name, _mapping(value)
         elif value is not None:
             yield name, value
+
+
+def _mapping(value: Mapping[str, Json]) -> FactValue:
+    """Counts by window in seconds, or limits by rule and unit."""
+    if any("." in key for key in value):
+        return {key: int(str(amount)) for key, amount in value.items()}
+    return {int(window): int(str(count)) for window, count in value.items()}
 
 
 def _traces(fields: Mapping[str, Any]) -> Iterator[str]:
@@ -127,7 +136,24 @@ def _as_recorded(
                 continue
             unsure = tuple(_unsure(rule.id, record.fields))
             rule = replace(rule, match=Match(conditions + unsure))  # noqa: PLW2901
-        yield _rolled_out(rule, record, taken)
+        yield _rolled_out(_counted_by(rule, record, taken), record, taken)
+
+
+def _counted_by(rule: SomeRule, record: Recorded, taken: list[str]) -> SomeRule:
+    """A quota whose subject hangs on what cannot be read now: it counted, or it did not, as the
+    record says. Which subject that was changes nothing of what is compared."""
+    if not isinstance(rule, QuotaRule):
+        return rule
+    hidden = [name for name in rule.per if DIMENSION_FACTS.get(name, "") in record.withheld]
+    by = rule.by is not None and not rule.by.facts.isdisjoint(record.withheld)
+    if not by and set(hidden) <= set(STAND_FOR_THEMSELVES):
+        return rule
+    if rule.id not in taken:
+        taken.append(rule.id)
+    per = tuple(name for name in rule.per if name not in hidden) or ("everybody",)
+    unsure = tuple(_unsure(rule.id, record.fields))
+    match = Match(rule.match.conditions + unsure)
+    return replace(rule, match=match, per=("everybody",) if by else per, by=None)
 
 
 def _unsure(rule: str, fields: Mapping[str, Any]) -> Iterator[Expression]:

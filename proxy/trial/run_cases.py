@@ -128,12 +128,15 @@ class _Bench:
         self._number += 1
         self._advance(step.at_ns)
         weighed = self._weighed(step)
+        # One that is repeated is another exchange each time, and holds a lease of its own.
+        weighed = replace(weighed, plan=replaced(weighed.plan, id=f"x-{self._number}"))
         self._count_before(weighed.plan)
         answers = self._case.store_answers
         readings = self._store.take(weighed.plan) if answers else UNAVAILABLE
         decision = self._pipeline.decide(weighed, readings)
         if decision.refusal is not None:
-            self._store.correct(self._pipeline.settle(weighed, readings, NEVER_SENT))
+            corrections = self._pipeline.settle(weighed, readings, NEVER_SENT)
+            self._store.correct(weighed.plan, corrections)
         elif step.response is not None:
             self._settle_later(step.response, weighed, readings)
         record = self._pipeline.decision_record(weighed, readings, decision)
@@ -144,7 +147,8 @@ class _Bench:
         """Let the answers end, and the detector step, that are due."""
         while self._due and self._due[0][0] <= to_ns:
             _, _, weighed, readings, outcome = heapq.heappop(self._due)
-            self._store.correct(self._pipeline.settle(weighed, readings, outcome))
+            corrections = self._pipeline.settle(weighed, readings, outcome)
+            self._store.correct(weighed.plan, corrections)
         self._pipeline.advance(to_ns)
 
     def _settle_later(

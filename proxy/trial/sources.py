@@ -6,6 +6,7 @@ from pathlib import Path
 
 from proxy.audit.errors import AuditDamaged
 from proxy.audit.read import Entry, entries
+from proxy.audit.workers import logs_in
 from proxy.facts.pseudonyms import Pseudonyms
 from proxy.model.verdict import Durability
 from proxy.policy.load import load
@@ -165,7 +166,7 @@ def _records(settings: Settings, exchange: str) -> tuple[Entry, Entry | None]:
     """The records of an exchange: its decision, and how it ended, if it has."""
     directory = settings.audit_directory
     try:
-        found = {e.type: e for e in entries(directory, exchange=exchange) if e.type in _WANTED}
+        found = _found(directory, exchange)
     except OSError as error:
         message = f"cannot be read: {error.strerror} (the audit log)"
         raise ProblemsError([Problem(str(directory), 0, 0, message)]) from error
@@ -177,6 +178,15 @@ def _records(settings: Settings, exchange: str) -> tuple[Entry, Entry | None]:
         msg = f"{directory}: the record of {exchange} says neither verdict nor policy"
         raise AuditDamaged(msg)
     return decision, found.get("completion")
+
+
+def _found(directory: Path, exchange: str) -> dict[str, Entry]:
+    """An exchange's records by type: all of them are in the log of one worker."""
+    for log in logs_in(directory):
+        found = {e.type: e for e in entries(log, exchange=exchange) if e.type in _WANTED}
+        if found:
+            return found
+    return {}
 
 
 _WANTED = ("decision", "completion")

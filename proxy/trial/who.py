@@ -9,6 +9,7 @@ from pathlib import Path
 
 from proxy.facts.account_file import UNREADABLE, numbered_lines
 from proxy.facts.account_lines import AccountLineError, read_account
+from proxy.facts.address import network_of
 from proxy.facts.directory import DirectoryError
 from proxy.model.account import Account
 from proxy.model.record import Json
@@ -49,7 +50,8 @@ def identified(
     """
     given = {name: str(fields[name]) for name, _ in WHO if name in fields}
     if pseudonym is None:
-        return {}, {fact: Withheld(NO_KEY) for name, fact in WHO if name in given}
+        hidden = {fact: Withheld(NO_KEY) for name, fact in WHO if name in given}
+        return {}, _with_network({}, hidden)
     account = _account(given, pseudonym, accounts)
     known: dict[str, str] = {}
     for name, fact in WHO:
@@ -59,11 +61,21 @@ def identified(
             known.update((fact, value) for value in islice(found, 1))
     # Where somebody was recognized the key is that of the record: nobody else who was tried is it.
     ruled_out = bool(known)
-    return known, {
+    hidden = {
         fact: Withheld(ADDRESS) if name == "address" else Withheld(_why(name, account), ruled_out)
         for name, fact in WHO
         if name in given and fact not in known
     }
+    return known, _with_network(known, hidden)
+
+
+def _with_network(known: dict[str, str], hidden: dict[str, Withheld]) -> dict[str, Withheld]:
+    """A network is told, or not, by the address that is in it."""
+    if "client.address" in known:
+        known["client.network"] = network_of(known["client.address"])
+    if "client.address" in hidden:
+        return hidden | {"client.network": hidden["client.address"]}
+    return hidden
 
 
 def _account(

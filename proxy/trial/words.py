@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from proxy.policy.compare import Difference, compare
 from proxy.policy.rules import PolicySet
+from proxy.policy.windows import Window
 
 EXCEPTIONS = "exceptions"
 
@@ -23,7 +24,7 @@ class Words:
     by_rule: Mapping[str, tuple[str, ...]]
     named: Mapping[str, str]
     reset: Mapping[str, str]
-    windows_s: Mapping[str, int]
+    windows: Mapping[str, Window]
 
 
 def words_of(old: PolicySet, new: PolicySet) -> Words:
@@ -38,7 +39,7 @@ def words_of(old: PolicySet, new: PolicySet) -> Words:
         {rule: tuple(dict.fromkeys(texts)) for rule, texts in said.items()},
         named,
         {reset.rule: reset.why for reset in difference.resets},
-        {rule.id: rule.window_s for rule in new.quotas},
+        {rule.id: rule.window for rule in new.quotas},
     )
 
 

@@ -130,6 +130,35 @@ def test_what_cannot_be_judged_again_without_the_key_is_taken_from_the_record_an
     assert explain_record(config, "x-0000", {}).account is None
 
 
+COUNTED = """
+quotas:
+  - {id: nets, mode: enforce, per: [network, model], on_missing: abstain, limit: {requests: 2},
+     window: 1h}
+  - {id: keys, mode: enforce, per: {cel: account.key}, on_missing: abstain, limit: {tokens: 200},
+     window: 1h, algorithm: gcra, clamp: 8}
+  - {id: places, match: 'client.network == "198.51.100.0/24"', mode: enforce,
+     limit: {requests: 20}, window: month}
+"""
+
+
+def test_a_quota_that_counts_by_what_cannot_be_read_any_more_is_judged_again_as_it_counted(world):
+    config = world(COUNTED)
+    asked = {"model": "m", "max_tokens": 40, "messages": [{"role": "user", "content": "hello"}]}
+    where = ["198.51.100.1", "203.0.113.7", None]
+    exchanges = [
+        line(i, NOON + i, f"a{i % 2 + 1}", body=asked, client_ip=where[i % 3]) for i in range(18)
+    ]
+    decisions = served(config, exchanges)
+    assert {e.fields["verdict"] for e in decisions.values()} == {"allow", "throttle"}
+    assert any("abstain" in str(e.fields.get("rules")) for e in decisions.values())
+    for key in ("22" * 32, "44" * 32):
+        config.write_text(config.read_text().replace("22" * 32, key))
+        found = all_again(config, decisions)
+        assert [name for name, again in found.items() if again.differs] == []
+        taken = {rule for again in found.values() for rule in again.taken}
+        assert taken == ({"nets", "places"} if key == "22" * 32 else {"nets", "places", "keys"})
+
+
 UNSURE = """
 access:
   - {id: mixed, match: &m 'in_network(client.address, "10.0.0.0/8") || account.verified',

@@ -106,6 +106,28 @@ def one(*keys: str) -> str:
             '2:53: "per-minute" does not limit input_tokens (it limits requests, tokens)',
         ),
         (
+            one("facts: {}", "counters: {per-minute: {requests: 1.5}}", AT, ALLOW),
+            "2:63: requests are whole: 1.5 cannot have been counted",
+        ),
+        (
+            one("facts: {}", "counters: {per-minute: {requests: -1}}", AT, ALLOW),
+            "2:63: -1 is not between 0 and 1,000,000,000,000,000",
+        ),
+        (
+            one("facts: {}", "counters: {per-minute: {requests: true}}", AT, ALLOW),
+            "2:63: write a number: what was counted before",
+        ),
+        (
+            one("facts: {account.limits: {per-minute: {request: 5}}}", AT, ALLOW),
+            '2:42: limits: "per-minute" has the unknown unit "request" (did you mean "requests"?); '
+            "use one of: requests, tokens, input_tokens, output_tokens, cached_tokens, "
+            "reasoning_tokens, cost, bytes, concurrent",
+        ),
+        (
+            one("facts: {account.limits: {per-minute: 5}}", AT, ALLOW),
+            "2:42: account.limits is amounts by rule and unit: {free-day: {requests: 500}}",
+        ),
+        (
             one("facts: {}", "disarmed: [embargo]", AT, ALLOW),
             '2:40: "embargo" is a legal rule: nothing disarms it',
         ),

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.policy.problem import ProblemsError
 from proxy.policy.rules import PolicySet
-from proxy.policy.schema import instant_ns
+from proxy.policy.schema_texts import instant_ns
 from proxy.replay.inputs import settings_of
 from proxy.replay.run import ReplayOptions, replay
 from proxy.replay.traffic import TrafficError

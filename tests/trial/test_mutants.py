@@ -48,6 +48,54 @@ def done(text: str) -> list[str]:
             ],
         ),
         (
+            "quotas: [{id: q, mode: enforce, limit: {requests: 60}, window: 1m, algorithm: gcra, "
+            "burst: 5}]",
+            [
+                "q: it is in shadow",
+                "q: its burst of requests is 10",
+                "q: its limit of requests is 120",
+                "q: it counts in fixed windows",
+            ],
+        ),
+        (
+            "quotas: [{id: q, mode: enforce, per: [account, model], limit: {tokens: 9, "
+            "concurrent: 2}, window: 1m, algorithm: rolling, clamp: 9, hard: true}]",
+            [
+                "q: it is in shadow",
+                "q: its limit of tokens is 18",
+                "q: its limit of concurrent is 4",
+                "q: it counts in fixed windows",
+                "q: it does not clamp",
+                "q: it clamps down to 4",
+                "q: it is not hard",
+                "q: it counts each account for itself",
+            ],
+        ),
+        (
+            "prices: [{models: [m-1, m-2], input: 1}, {models: ['*'], not_before: 2027-01-01, "
+            "input: 2}]\n"
+            "quotas: [{id: q, mode: enforce, per: account, limit: {cost: 2.5, concurrent: 3}, "
+            "window: month, billing_day: 5, time_zone: Europe/Berlin}]",
+            [
+                "q: it is in shadow",
+                "q: its limit of cost is 5.00",
+                "q: its limit of concurrent is 6",
+                "q: its time zone is UTC",
+                "q: its billing day is 1",
+                "prices: m-1, m-2 costs half",
+                "prices: * from 2027-01-01 costs half",
+            ],
+        ),
+        (
+            "prices: [{models: [m-1], input: 1}]\n" + QUOTA % ", per: {cel: account.tier}",
+            [
+                "q: it is in shadow",
+                "q: its limit of requests is 6",
+                "q: its limit of tokens is 18000",
+                "q: it counts each account for itself",
+            ],
+        ),
+        (
             "geography: [{id: g, mode: enforce, legal: true, deny_countries: [AQ, BV]}]",
             [
                 "g: it is in shadow",
