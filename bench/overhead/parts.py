@@ -245,7 +245,7 @@ class Parts:
         assert weighed.asked is not None
         outcome = _outcome(weighed.surface, weighed.asked)
         corrections = pipeline.settle(weighed, readings, outcome)
-        self.store.correct(corrections)
+        self.store.correct(weighed.plan, corrections)
         ended_ns = arrival.at_ns + ANSWER_NS
         self._line(pipeline.completion_record(weighed, outcome, corrections, ended_ns))
 
@@ -277,7 +277,16 @@ class Parts:
     def _facts(self, known: list[Known]) -> None:
         """Time `gather` with look-ups that cost nothing: they have a part of their own."""
         printed = [tokens(one.asked.prompt, FINGERPRINT_KEY) for one in known]
-        free = Lookups(lambda _: "DE", lambda _: 64_500, lambda _address, _asn: None, lambda _: {})
+        free = Lookups(
+            country=lambda _: "DE",
+            asn=lambda _: 64_500,
+            anonymizer=lambda _address, _asn: None,
+            template_accounts=lambda _: {},
+            model_group=lambda model: model,
+            cluster=lambda _: {},
+            expected_output=lambda _model, _surface: None,
+            input_factor=lambda _model, _surface: 1.0,
+        )
 
         def gathered(number: int) -> None:
             one = known[number]
@@ -315,7 +324,7 @@ class Parts:
 
         def settle(number: int) -> Corrections:
             corrections = self.pipeline.settle(weighed[number], taken[number][0], outcomes[number])
-            self.store.correct(corrections)
+            self.store.correct(weighed[number].plan, corrections)
             return corrections
 
         corrections = own.time("settle", settle, range(len(weighed)))

@@ -3,10 +3,11 @@
 import csv
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from bench.campaigns import corpus, traces
 from bench.campaigns.stage import Job
@@ -83,3 +84,10 @@ _PROMPTS: dict[str, list[dict[str, object]]] = {
         )
     },
 }
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Benchmarks quieten the logs of their whole process; other tests read them."""
+    yield
+    structlog.reset_defaults()

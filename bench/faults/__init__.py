@@ -1,0 +1,1 @@
+"""What exchanges feel of a shared store that fails in the middle of load."""
