@@ -57,6 +57,11 @@ class Metrics:
             "Whether the shared store does not answer, so that rules act by on_unavailable.",
             registry=self.registry,
         )
+        self._counts_failed = Gauge(
+            "gauger_counts_failed",
+            "Whether counts are not kept as they should be: readiness says why.",
+            registry=self.registry,
+        )
         self._store = Gauge(
             "gauger_store",
             "Figures of the shared store: replicas, unanswered, local, untold and dropped.",
@@ -146,9 +151,10 @@ class Metrics:
         """Count a delay that was enacted, or skipped."""
         self._delays.labels(outcome).inc()
 
-    def store(self, status: Status) -> None:
-        """How the store stands."""
-        self._store_open.set(status.get("state") == "open")
+    def store(self, status: Status, problem: str | None) -> None:
+        """How the store stands, and what is wrong with its counts."""
+        self._store_open.set(status.get("state") == "unavailable")
+        self._counts_failed.set(problem is not None)
         for name in STORE_FIGURES & status.keys():
             self._store.labels(name).set(float(status[name]))
 

@@ -217,7 +217,7 @@ class Server:
         held = self.clusters.clusters
         metrics.clusters.set(held.clusters if held else 0)
         metrics.clusters_failed.set(self.clusters.error is not None)
-        metrics.store(self.gateway.store.status())
+        metrics.store(self.gateway.store.status(), self.gateway.store.problem)
         metrics.policy_failed.set(self.policies.error is not None)
         metrics.endings.set(self.policies.exceptions_ending(time.time_ns()))
         self.disarming.refresh()

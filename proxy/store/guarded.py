@@ -149,7 +149,7 @@ class GuardedStore:
     def status(self) -> Status:
         """The state in figures, for readiness and metrics."""
         return {
-            "state": "open" if self.breaker.open else "closed",
+            "state": "unavailable" if self.breaker.open else "answering",
             "for_s": round(self._clock_s() - self.breaker.since_s, 3),
             "opened": self.breaker.opened,
             "replicas": self.replicas.known,

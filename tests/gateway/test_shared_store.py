@@ -19,6 +19,8 @@ quotas:
 """
 
 
+METRICS = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
+
 # One engine is enough here: the store's own tests have every other.
 one_engine = pytest.mark.parametrize("store_engine", [VALKEY], indirect=True)
 
@@ -64,7 +66,13 @@ async def test_without_redis_each_rule_does_what_it_says_and_the_record_says_so(
         assert (await gate.records("decision"))[-1].fields["charges"][0][7] == 2
         assert await statuses([gate], gate.key("spent"), 12) == [200] * 12
         assert "does not answer" in gate.server.gateway.store.problem
+        told = (await gate.ask(METRICS, admin=True)).body.decode()
+        assert "gauger_store_unavailable 1.0" in told
+        assert "gauger_counts_failed 1.0" in told
         await asyncio.to_thread(store_own_server.restart)
         await eventually(lambda: gate.server.gateway.store.problem is None)
+        assert gate.server.gateway.store.status()["state"] == "answering"
+        told = (await gate.ask(METRICS, admin=True)).body.decode()
+        assert "gauger_counts_failed 0.0" in told
         assert await statuses([gate], gate.key("free"), 3) == [200] * 3
         gate.hang_up()
