@@ -10,10 +10,8 @@ Format: RFC 7578 and RFC 2046, 5.1; the parser itself is `python-multipart`.
 """
 
 import logging
-import re
 from collections.abc import Callable, Iterable
 
-from msgspec import Struct
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
@@ -21,7 +19,6 @@ from proxy.wire.form_headers import boundary_of, part_name
 
 _MAX_PARTS = 64
 _MAX_NAMED_BYTES = 4096
-_COUNT = re.compile(r"[1-9][0-9]{0,8}")
 
 _SILENT = logging.Logger("gauger.multipart", logging.CRITICAL + 1)  # what callers send is no news
 
@@ -205,43 +202,3 @@ class _Part:
         self.headers[name] = bytes(self.value)
         self.header.clear()
         self.value.clear()
-
-
-class FormFields(Struct, frozen=True, gc=False):
-    """What the beginning of an upload says it asks for; what stands behind it is not known.
-
-    `problem` is a phrase of this module where the beginning can be read in more than one way.
-    """
-
-    model: str | None = None
-    n: int = 1
-    stream: bool = False
-    response_format: str | None = None
-    problem: str | None = None
-
-
-ASKING = ("model", "n", "stream", "response_format")
-
-
-def form_fields(content_type: str | None, beginning: bytes) -> FormFields:
-    """What the first bytes of an images or audio upload ask for.
-
-    A later part may name a field again: a FormReader with the names `ASKING` that sees the whole
-    body has a `problem` then.
-    """
-    reader = FormReader(content_type, ASKING)
-    reader.feed(beginning)
-    return asked_by(reader)
-
-
-def asked_by(reader: FormReader) -> FormFields:
-    """What the form asks for, as far as it has been read."""
-    values = reader.values
-    count = values.get("n", "").strip()
-    return FormFields(
-        values.get("model") or None,
-        int(count) if _COUNT.fullmatch(count) else 1,
-        values.get("stream", "").strip().lower() in {"true", "1"},
-        values.get("response_format") or None,
-        reader.problem,
-    )

@@ -94,43 +94,33 @@ async def test_an_upload_is_counted_by_its_bytes_also_where_it_does_not_say_how_
     assert charge[5] == 5000 + len(answer.body)
 
 
+async def written_by_who_leaves(gate, upstream, silent_s):
+    """What a stream is charged for its output that is left after one delta, which comes late."""
+
+    async def stream(call):
+        await call.stream()
+        await asyncio.sleep(silent_s)
+        await call.chunk(DELTA)
+        await call.ended()
+        call.close()
+
+    upstream.answer = stream
+    client = await gate.connect()
+    await client.send(response(gate, gate.key("counted"), stream=True))
+    await client.head()
+    await client.chunk()
+    client.close()
+    await gate.idle()
+    decision = await gate.last("decision")
+    return await charged(gate) - decision["facts"]["request.input_tokens"]
+
+
 async def test_what_a_model_thinks_before_it_writes_is_not_free_for_who_leaves_before_the_usage(
     gate, upstream, monkeypatch
 ):
     monkeypatch.setattr("proxy.gateway.enact.PATIENT_S", 0.0)
-
-    async def stream(call):
-        await call.stream()
-        await asyncio.sleep(0.2)
-        await call.chunk(DELTA)
-        await call.ended()
-        call.close()
-
-    upstream.answer = stream
-    client = await gate.connect()
-    await client.send(response(gate, gate.key("counted"), stream=True))
-    await client.head()
-    await client.chunk()
-    client.close()
-    await gate.idle()
-    decision = await gate.last("decision")
-    written = await charged(gate) - decision["facts"]["request.input_tokens"]
-    assert 20 <= written < 5000
+    assert 20 <= await written_by_who_leaves(gate, upstream, 0.2) < 5000
 
 
 async def test_a_stream_that_begins_soon_and_is_left_is_charged_what_it_wrote(gate, upstream):
-    async def stream(call):
-        await call.stream()
-        await call.chunk(DELTA)
-        await call.ended()
-        call.close()
-
-    upstream.answer = stream
-    client = await gate.connect()
-    await client.send(response(gate, gate.key("counted"), stream=True))
-    await client.head()
-    await client.chunk()
-    client.close()
-    await gate.idle()
-    decision = await gate.last("decision")
-    assert await charged(gate) - decision["facts"]["request.input_tokens"] <= 1
+    assert await written_by_who_leaves(gate, upstream, 0) <= 1

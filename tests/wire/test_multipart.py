@@ -5,7 +5,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.wire.multipart import (
-    ASKING,
     MALFORMED,
     NOT_A_FORM,
     PREAMBLE,
@@ -13,9 +12,7 @@ from proxy.wire.multipart import (
     TOO_MANY_PARTS,
     TWICE,
     TWO_WAYS,
-    FormFields,
     FormReader,
-    form_fields,
 )
 from tests.wire.uploads import BOUNDARY, FORM, PLACES, cuts, form, part
 
@@ -171,31 +168,7 @@ def test_any_chunking_gives_the_same_form(body, places):
     assert reading(*cuts(body, places)) == reading(body)
 
 
-# -- what an upload asks for ---------------------------------------------------------------------
-
-
-def test_fields_in_front_of_the_file_tell_what_is_asked_for():
-    fields = [part("model", b"m"), part("n", b"3"), part("stream", b"true")]
-    sound = part("file", b"x" * 5000, filename="a.wav")
-    body = form(*fields, part("response_format", b"srt"), sound)
-    assert form_fields(FORM, body[:1000]) == FormFields("m", 3, True, "srt")
-    assert form_fields(FORM, form(sound, *fields)[:1000]) == FormFields()
-
-
-@pytest.mark.parametrize("n", [b"0", b"-1", b"x", b"", b"1" * 30, "٣".encode()])
-def test_a_count_that_is_none_is_one(n):
-    assert form_fields(FORM, form(part("n", n))).n == 1
-
-
-def test_a_field_that_is_cut_off_is_not_known():
-    assert form_fields(FORM, part("model", b"gpt-image")[:-4]).model is None
-
-
-def test_a_model_that_is_named_again_behind_the_file_is_a_problem():
-    reader = FormReader(FORM, ASKING)
-    reader.feed(form(part("model", b"a"), FILE, part("model", b"b")))
-    assert reader.problem == TWICE
-    assert form_fields("text/plain", b"").problem == NOT_A_FORM
+# -- what the SDK sends ---------------------------------------------------------------------------
 
 
 def sent_by_sdk(call) -> tuple[str, bytes]:
@@ -219,15 +192,3 @@ def test_what_the_sdk_uploads_is_read():
         lambda client: client.files.create(file=("in.jsonl", b'{"a":1}\n'), purpose="batch")
     )
     assert reading(body, content_type=kind) == ({"purpose": "batch"}, b'{"a":1}\n', None, True)
-    kind, body = sent_by_sdk(
-        lambda client: client.audio.transcriptions.create(
-            file=("a.wav", b"RIFF"), model="whisper-1", response_format="srt"
-        )
-    )
-    assert form_fields(kind, body) == FormFields("whisper-1", 1, False, "srt")
-    kind, body = sent_by_sdk(
-        lambda client: client.images.edit(
-            image=[b"1", b"2"], prompt="a cat", model="gpt-image-1", n=2, stream=True
-        )
-    )
-    assert form_fields(kind, body) == FormFields("gpt-image-1", 2, True)

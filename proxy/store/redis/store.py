@@ -24,7 +24,6 @@ from proxy.store.redis.route import Route, Word, now_s, raise_if_unavailable
 from proxy.store.redis.scripts import HEARTBEAT, RENEW, SETTLE, TAKE
 from proxy.store.redis.wire import (
     ASKS_PARENTS,
-    RENEWALS,
     TAKEN,
     Group,
     Seeds,
@@ -92,11 +91,6 @@ class RedisStore:
         self._problem = ""
         self._swept = Swept()
         self._releases: set[asyncio.Task[None]] = set()
-
-    @property
-    def renew_every_s(self) -> float:
-        """How often an exchange under way is to be renewed."""
-        return self._lease_s / RENEWALS
 
     async def take(self, plan: Plan) -> Readings:
         """Count all charges of the plan if every binding one fits, else none of them.
