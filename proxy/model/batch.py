@@ -1,14 +1,17 @@
 """Batches: what their requests ask, where they stand, and what they used in the end.
 
 Counts are remembered by file id between the upload of a file and the submission of a batch, so
-they are plain values that msgspec writes as JSON. They hold models and surfaces, never a prompt.
+they are plain values that msgspec writes as JSON. They hold models, surfaces
+and fingerprints, never a prompt.
 """
 
 from functools import reduce
 from operator import add
+from typing import Protocol
 
 from msgspec import Struct
 
+from proxy.model.exchange import Asked
 from proxy.model.usage import Usage
 
 
@@ -35,6 +38,7 @@ class BatchCount(Struct, frozen=True, gc=False):
     its bytes, and its output has no bound. The upstream may yet read it, and it may ask for more
     than one choice: who must not be overrun refuses a batch with such lines. `first_unread` is
     the number of the first one, from 1, and `why_unread` says in fixed words what is wrong with it.
+    `tokens` are fingerprints of a sample of the lines, sketches among them.
     """
 
     parts: tuple[BatchPart, ...] = ()
@@ -43,6 +47,7 @@ class BatchCount(Struct, frozen=True, gc=False):
     unread_tokens: int = 0
     first_unread: int | None = None
     why_unread: str | None = None
+    tokens: tuple[int, ...] = ()
 
     @property
     def requests(self) -> int:
@@ -74,6 +79,18 @@ class BatchCount(Struct, frozen=True, gc=False):
         """The one model that every request names, or None."""
         models = {part.model for part in self.parts}
         return models.pop() if len(models) == 1 and not self.unread_lines else None
+
+
+class Sampler(Protocol):
+    """What takes in the lines of a batch while they are counted, and fingerprints some of them."""
+
+    def take(self, asked: Asked) -> None:
+        """A line of the batch."""
+        ...
+
+    def tokens(self) -> tuple[int, ...]:
+        """The tokens of those lines that were sampled so far."""
+        ...
 
 
 class UsedPart(Struct, frozen=True, gc=False):

@@ -87,6 +87,8 @@ class Prompt(Struct, frozen=True, gc=False):
     opening: str = ""  # the first user turn, or the whole prompt where there are no turns
     latest: str = ""  # the last user turn
     turns: int = 0
+    tools: bytes = b""  # tool definitions as they were sent, JSON
+    signatures: tuple[bytes, ...] = ()  # of reasoning that is sent back, JSON texts, a few
 
 
 class Asked(Struct, frozen=True, gc=False):
@@ -101,6 +103,8 @@ class Asked(Struct, frozen=True, gc=False):
     requests: int = 1  # lines of a batch
     background: bool = False  # it is worked on whether or not anybody waits for the answer
     prompt: Prompt = Prompt()
+    parameters: str = ""  # those that steer the answer, as "name=value;…", in a fixed order
+    end_user: str | None = None  # for whom the caller says that it asks
 
 
 class BadRequest(Struct, frozen=True, gc=False):

@@ -15,6 +15,13 @@ FactValue = str | int | float | bool | tuple[str, ...] | Mapping[int, int] | Map
 Facts = Mapping[str, FactValue]
 
 
+# What an ordinary account uses in a day, by the unit that it is counted in.
+ORDINARY_FACTS: Mapping[str, str] = {
+    "requests": "ordinary.requests",
+    "tokens": "ordinary.tokens",
+}
+
+
 class FactType(StrEnum):
     """Types of facts.
 
@@ -136,6 +143,16 @@ CATALOGUE: dict[str, Fact] = {
         Fact("cluster.state", _S, "none, open, growing, quiet, confirmed or dismissed."),
         Fact("cluster.account_weight", _D, "How much the account belongs to it, 0 to 1."),
         Fact("cluster.exchange_match", _B, "Whether this exchange shows the cluster's traits."),
+        Fact(
+            "ordinary.requests",
+            _I,
+            "Requests that an ordinary account (99th percentile) makes in a day, as learned.",
+        ),
+        Fact(
+            "ordinary.tokens",
+            _I,
+            "Tokens that an ordinary account (99th percentile) uses in a day, as learned.",
+        ),
         _known("time.now", FactType.TIME, "When the request arrived (UTC)."),
         Fact(
             "quota.used_share",
