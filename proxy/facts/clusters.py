@@ -6,7 +6,7 @@ gives another map.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,8 @@ import msgspec
 
 from proxy.facts.cluster_index import FORMAT, Members, fill, look
 from proxy.model.cluster import NO_CLUSTER, Cluster, Membership
-from proxy.model.facts import FactValue
+from proxy.model.facts import ORDINARY_FACTS, FactValue
+from proxy.model.sighting import ClusterIndex, Described
 
 CACHED_ACCOUNTS = 8_192
 MAPPED_BYTES = 1 << 32
@@ -96,14 +97,28 @@ class ClusterMap:
         return tuple(sorted(found, key=lambda membership: membership.rank))
 
 
-def cluster_facts(clusters: ClusterMap, account: str) -> Mapping[str, FactValue]:
-    """What is known of an account's clusters: of the surest, and of all of them by id.
+def cluster_facts(
+    clusters: ClusterMap | None,
+    index: ClusterIndex | None,
+    account: Described,
+    tokens: Sequence[int],
+) -> Mapping[str, FactValue]:
+    """What is known of an exchange's clusters: of the surest, and of all of them by id.
 
-    Whose account is in a cluster matches it with every exchange.
+    `clusters` are those that investigators wrote down, whose accounts match with every exchange,
+    `index` those of the detector, which also says what ordinary accounts use, once it knows.
     """
-    found = clusters.of(account)
-    if not found:
-        return IN_NO_CLUSTER
+    found = clusters.of(account.account) if clusters is not None else ()
+    if index is not None and (detected := index.of(account, tokens)):
+        found = tuple(sorted((*found, *detected), key=lambda m: m.rank)) if found else detected
+    known = _facts_of(found) if found else IN_NO_CLUSTER
+    if index is None or not index.ordinary:
+        return known
+    used = index.ordinary
+    return {**known, **{fact: used[unit] for unit, fact in ORDINARY_FACTS.items() if unit in used}}
+
+
+def _facts_of(found: tuple[Membership, ...]) -> Mapping[str, FactValue]:
     surest = found[0]
     return {
         "cluster.id": surest.cluster.id,
@@ -113,7 +128,7 @@ def cluster_facts(clusters: ClusterMap, account: str) -> Mapping[str, FactValue]
         "cluster.accounts": surest.cluster.accounts,
         "cluster.state": surest.cluster.state.value,
         "cluster.account_weight": surest.weight,
-        "cluster.exchange_match": True,
+        "cluster.exchange_match": surest.match,
     }
 
 

@@ -24,6 +24,10 @@ class Pseudonyms:
         """The pseudonym of a value of this kind."""
         return self._cached(kind, value)
 
+    def computed(self, kind: str, value: str) -> str:
+        """The same, without keeping it: for going through all there are."""
+        return self._computed(kind, value)
+
     def _computed(self, kind: str, value: str) -> str:
         name = kind.encode()
         text = value.encode("utf-8", "surrogatepass")

@@ -28,10 +28,13 @@ from proxy.wire.bodies import (
     Texts,
     Turn,
 )
+from proxy.wire.parameters import end_user, parameters
+from proxy.wire.reasoning import few, signatures
 from proxy.wire.tokens import json_tokens, text_tokens
 
 BYTES_PER_TOKEN = 4  # where only the size of something is known
 TOKENS_PER_TURN = 4
+MAX_TOOLS_BYTES = 16_384  # so much of the tool definitions is kept for fingerprints
 
 # Tuples, since a role or a type may be any JSON value, and need not be hashable.
 _INSTRUCTING = ("system", "developer")
@@ -67,6 +70,8 @@ class _Reading:
     opening: str = ""
     latest: str = ""
     turns: int = 0
+    tools: bytes = b""
+    signatures: list[bytes] = field(default_factory=list)
 
     @classmethod
     def of(cls, dialect: Dialect, model: str | None) -> "_Reading":
@@ -75,13 +80,17 @@ class _Reading:
 
     def prompt(self) -> Prompt:
         """The texts so far."""
-        return Prompt("\n".join(self.system), self.opening, self.latest, self.turns)
+        system = "\n".join(self.system)
+        return Prompt(
+            system, self.opening, self.latest, self.turns, self.tools, few(self.signatures)
+        )
 
 
 def asked_chat(body: Chat) -> Asked:
     """A chat completion: system and developer messages instruct."""
     reading = _Reading.of(Dialect.OPENAI, body.model)
     _read_turns(body.messages or (), reading)
+    _add_tools(reading, body.tools if body.functions is NO_RAW else body.functions)
     _add_raw(reading.size, body.tools, body.functions, body.response_format)
     limits = [limit for limit in (body.max_completion_tokens, body.max_tokens) if limit is not None]
     options = body.stream_options
@@ -104,6 +113,7 @@ def asked_responses(body: Responses) -> Asked:
         _add_user(reading, body.input)
     elif body.input:
         _read_turns(body.input, reading)
+    _add_tools(reading, body.tools)
     _add_raw(reading.size, body.tools, body.text)
     asked = _asked(body, reading, max_output_tokens=body.max_output_tokens)
     return replace(asked, background=True) if body.background else asked
@@ -175,6 +185,8 @@ def _asked(
         choices=choices or body.n or 1,
         input_tokens_estimate=reading.size.tokens,
         prompt=reading.prompt(),
+        parameters=parameters(body),
+        end_user=end_user(body),
     )
 
 
@@ -185,6 +197,7 @@ def _read_message_request(body: Messages) -> _Reading:
     reading = _Reading.of(Dialect.ANTHROPIC, body.model)
     _add_system(reading, _text_of(body.system, reading.size))
     _read_turns(body.messages or (), reading)
+    _add_tools(reading, body.tools)
     _add_raw(reading.size, body.tools)
     return reading
 
@@ -202,6 +215,12 @@ def _read_turns(turns: Iterable[Turn], reading: _Reading) -> None:
         else:
             reading.size.turns += 1
             _add_text(reading.size, text)
+            reading.signatures.extend(signatures(turn))
+
+
+def _add_tools(reading: _Reading, tools: Raw) -> None:
+    if tools is not NO_RAW:
+        reading.tools = bytes(memoryview(tools)[:MAX_TOOLS_BYTES])
 
 
 def _add_system(reading: _Reading, text: str) -> None:

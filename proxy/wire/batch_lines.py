@@ -15,7 +15,7 @@ from dataclasses import replace
 import msgspec
 from msgspec import Raw
 
-from proxy.model.batch import BatchCount
+from proxy.model.batch import BatchCount, Sampler
 from proxy.model.exchange import Asked, BadRequest, BodyKind, Surface
 from proxy.wire.asked import asked_messages
 from proxy.wire.bodies import Batch
@@ -46,15 +46,22 @@ _BATCHES: msgspec.json.Decoder[Batch] = msgspec.json.Decoder(Batch)
 class LineCounter:
     """Counts the requests of a batch file. Feed it the file's bytes, and finish it at the end.
 
-    It touches nothing but itself: `feed` may be called in a thread, one call at a time.
+    It touches nothing but itself and the sampler, which is shown each request: `feed` may be
+    called in a thread, one call at a time.
     """
 
     __slots__ = ("_max_lines", "_splitter", "_surfaces", "_tally")
 
-    def __init__(self, *, max_line_bytes: int = MAX_LINE_BYTES, max_lines: int = MAX_LINES) -> None:
+    def __init__(
+        self,
+        *,
+        max_line_bytes: int = MAX_LINE_BYTES,
+        max_lines: int = MAX_LINES,
+        sampler: Sampler | None = None,
+    ) -> None:
         self._splitter = LineSplitter(max_line_bytes, max_lines)
         self._max_lines = max_lines
-        self._tally = Tally()
+        self._tally = Tally(sampler)
         self._surfaces: dict[bytes, Surface | None] = {}
 
     def feed(self, chunk: bytes) -> None:
@@ -103,12 +110,12 @@ class LineCounter:
         return found
 
 
-def count_requests(body: bytes) -> BatchCount:
+def count_requests(body: bytes, sampler: Sampler | None = None) -> BatchCount:
     """What the inline requests of an Anthropic batch ask for, by model.
 
     The `body` must have been read (`proxy.wire.request.read`) before.
     """
-    tally = Tally()
+    tally = Tally(sampler)
     try:
         batch = _BATCHES.decode(mend_surrogates(body))
     except (ValueError, RecursionError):

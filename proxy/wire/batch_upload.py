@@ -7,7 +7,7 @@ upload is looked at, and what is surely no batch is not counted at all.
 
 from msgspec.structs import replace
 
-from proxy.model.batch import BatchCount
+from proxy.model.batch import BatchCount, Sampler
 from proxy.wire.asked import BYTES_PER_TOKEN
 from proxy.wire.batch_lines import MAX_LINE_BYTES, LineCounter
 from proxy.wire.multipart import FormReader
@@ -29,8 +29,9 @@ class BatchUpload:
         content_encoding: str | None = None,
         *,
         max_line_bytes: int = MAX_LINE_BYTES,
+        sampler: Sampler | None = None,
     ) -> None:
-        self._lines = LineCounter(max_line_bytes=max_line_bytes)
+        self._lines = LineCounter(max_line_bytes=max_line_bytes, sampler=sampler)
         self._form = FormReader(content_type, ("purpose",), self._take)
         self._file_bytes = 0
         if (content_encoding or "identity").strip().lower() not in {"identity", ""}:

@@ -13,7 +13,8 @@ class Part(Struct, gc=False):
     """A content part or block. `content` is that of a tool result.
 
     What is sent along stands in `image_url`, `source`, `file`, `file_data` or `input_audio`. It may
-    be megabytes of base64, so it is only pointed to here.
+    be megabytes of base64, so it is only pointed to here. `signature` and `data` are those of
+    reasoning that is sent back, in the clear or redacted.
     """
 
     type: object = None
@@ -25,6 +26,8 @@ class Part(Struct, gc=False):
     file_data: Raw = NO_RAW
     input_audio: Raw = NO_RAW
     detail: Raw = NO_RAW
+    signature: Raw = NO_RAW
+    data: Raw = NO_RAW
     content: "str | list[Part | str | None] | None" = None
 
 
@@ -32,7 +35,7 @@ Content = str | list[Part | str | None] | None
 
 
 class Turn(Struct, gc=False):
-    """A message, or an item of the responses surface."""
+    """A message, or an item of the responses surface, where reasoning has `encrypted_content`."""
 
     role: object = None
     type: object = None
@@ -40,6 +43,7 @@ class Turn(Struct, gc=False):
     tool_calls: Raw = NO_RAW
     arguments: Raw = NO_RAW
     output: Raw = NO_RAW
+    encrypted_content: Raw = NO_RAW
 
 
 class StreamOptions(Struct):
@@ -49,12 +53,23 @@ class StreamOptions(Struct):
 
 
 class Body(Struct):
-    """Fields that every surface with a body shares."""
+    """Fields that every surface with a body shares.
+
+    What stands behind `tools` only tells callers apart (`proxy.wire.parameters`), and may have
+    any type.
+    """
 
     model: str | None = None
     stream: bool | None = None
     n: int | None = None
     tools: Raw = NO_RAW
+    temperature: Raw = NO_RAW
+    top_p: Raw = NO_RAW
+    tool_choice: Raw = NO_RAW
+    service_tier: Raw = NO_RAW
+    user: Raw = NO_RAW
+    safety_identifier: Raw = NO_RAW
+    metadata: Raw = NO_RAW
 
 
 class Chat(Body):
@@ -66,6 +81,13 @@ class Chat(Body):
     stream_options: StreamOptions | None = None
     functions: Raw = NO_RAW
     response_format: Raw = NO_RAW
+    presence_penalty: Raw = NO_RAW
+    frequency_penalty: Raw = NO_RAW
+    stop: Raw = NO_RAW
+    logprobs: Raw = NO_RAW
+    top_logprobs: Raw = NO_RAW
+    reasoning_effort: Raw = NO_RAW
+    parallel_tool_calls: Raw = NO_RAW
 
 
 class Responses(Body):
@@ -76,6 +98,10 @@ class Responses(Body):
     max_output_tokens: int | None = None
     background: bool | None = None
     text: Raw = NO_RAW
+    reasoning: Raw = NO_RAW
+    include: Raw = NO_RAW
+    parallel_tool_calls: Raw = NO_RAW
+    top_logprobs: Raw = NO_RAW
 
 
 class Messages(Body):
@@ -88,6 +114,9 @@ class Messages(Body):
     system: Content = None
     max_tokens: int | None = None
     fallbacks: Raw = NO_RAW
+    top_k: Raw = NO_RAW
+    thinking: Raw = NO_RAW
+    stop_sequences: Raw = NO_RAW
 
     @property
     def may_fall_back(self) -> bool:

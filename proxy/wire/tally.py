@@ -6,7 +6,7 @@ for as much as it likes. Models beyond the bound count as one that nobody knows.
 
 from dataclasses import dataclass
 
-from proxy.model.batch import BatchCount, BatchPart
+from proxy.model.batch import BatchCount, BatchPart, Sampler
 from proxy.model.exchange import Asked
 from proxy.wire.asked import BYTES_PER_TOKEN
 
@@ -25,11 +25,14 @@ class _Sums:
 
 
 class Tally:
-    """Adds requests up by surface and model."""
+    """Adds requests up by surface and model. A `sampler` is shown each request that was read."""
 
-    __slots__ = ("_first_unread", "_parts", "_unread_bytes", "_unread_lines", "_unread_tokens")
+    __slots__ = (
+        "_first_unread", "_parts", "_sampler", "_unread_bytes", "_unread_lines", "_unread_tokens",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, sampler: Sampler | None = None) -> None:
+        self._sampler = sampler
         self._parts: dict[tuple[str, str | None], _Sums] = {}
         self._unread_lines = 0
         self._unread_bytes = 0
@@ -40,6 +43,8 @@ class Tally:
         """Count one request of a surface."""
         sums = self._sums(surface, asked.model)
         sums.requests += 1
+        if self._sampler is not None:
+            self._sampler.take(asked)
         sums.input_tokens = min(_MOST, sums.input_tokens + asked.input_tokens_estimate)
         if surface == "images":
             sums.images = min(_MOST, sums.images + asked.choices)
@@ -69,6 +74,7 @@ class Tally:
             self._unread_tokens,
             number,
             why,
+            self._sampler.tokens() if self._sampler is not None else (),
         )
 
     def _sums(self, surface: str, model: str | None) -> _Sums:

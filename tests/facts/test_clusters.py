@@ -2,13 +2,16 @@
 
 import random
 import sqlite3
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from proxy.facts.clusters import IN_NO_CLUSTER, ClusterMap, ClustersError, cluster_facts
 from proxy.model.cluster import Cluster, ClusterState, Membership
 from proxy.model.facts import CATALOGUE
+from proxy.model.sighting import ClusterIndex, Described
 
 OPEN, CONFIRMED = ClusterState.OPEN, ClusterState.CONFIRMED
 Given = tuple[Cluster, dict[str, float]]
@@ -22,13 +25,31 @@ def map_of(*clusters: Given) -> ClusterMap:
     return ClusterMap.of_clusters(clusters, "sha256:test")
 
 
+def known_of(clusters: ClusterMap | None, account: str, index: ClusterIndex | None = None):
+    """What is known of an exchange of an account that the directory says nothing else of."""
+    return cluster_facts(clusters, index, Described(account), (7, 8))
+
+
+class Detected(Struct):
+    """A detector's index of one account's clusters; it keeps what it was asked."""
+
+    members: dict[str, tuple[Membership, ...]]
+    asked: list[tuple[str, tuple[int, ...]]] = []
+    version: str = "sha256:detected"
+    ordinary: Mapping[str, int] = {}
+
+    def of(self, account: Described, tokens: Sequence[int]) -> tuple[Membership, ...]:
+        self.asked.append((account.account, tuple(tokens)))
+        return self.members.get(account.account, ())
+
+
 def ids(found: tuple[Membership, ...]) -> list[str]:
     return [membership.cluster.id for membership in found]
 
 
 def test_everything_is_known_of_an_account_in_a_cluster():
     one = cluster("c-3", CONFIRMED, score=0.97, accounts=2, parents=("c-1", "c-2"))
-    assert cluster_facts(map_of((one, {"a": 1.0, "b": 0.6})), "b") == {
+    assert known_of(map_of((one, {"a": 1.0, "b": 0.6})), "b") == {
         "cluster.id": "c-3",
         "cluster.ids": ("c-3",),
         "cluster.lineage": ("c-3<c-1", "c-3<c-2"),
@@ -41,7 +62,7 @@ def test_everything_is_known_of_an_account_in_a_cluster():
 
 
 def test_of_an_account_in_no_cluster_it_is_known_that_it_is_in_none():
-    facts = cluster_facts(map_of((cluster("c-1"), {"a": 1.0})), "b")
+    facts = known_of(map_of((cluster("c-1"), {"a": 1.0})), "b")
     assert facts == {
         "cluster.id": "",
         "cluster.ids": (),
@@ -57,7 +78,7 @@ def test_of_an_account_in_no_cluster_it_is_known_that_it_is_in_none():
 def test_the_facts_are_those_that_rules_may_read_of_clusters():
     catalogued = {name for name in CATALOGUE if name.startswith("cluster.")}
     assert set(IN_NO_CLUSTER) == catalogued
-    assert set(cluster_facts(map_of((cluster("c"), {"a": 1.0})), "a")) == catalogued
+    assert set(known_of(map_of((cluster("c"), {"a": 1.0})), "a")) == catalogued
 
 
 def test_the_surest_cluster_comes_first_confirmed_ones_before_all():
@@ -69,15 +90,31 @@ def test_the_surest_cluster_comes_first_confirmed_ones_before_all():
     )
     clustered = map_of(*clusters)
     assert ids(clustered.of("a")) == ["sure", "a-even", "b-even", "weak"]
-    facts = cluster_facts(clustered, "a")
+    facts = known_of(clustered, "a")
     assert (facts["cluster.id"], facts["cluster.account_weight"]) == ("sure", 0.2)
     assert facts["cluster.lineage"] == ("a-even<old",)
+
+
+def test_what_the_detector_found_joins_what_people_wrote_down_by_how_sure_it_is():
+    written = map_of((cluster("written", score=0.9), {"a": 1.0, "b": 1.0}))
+    found = Membership(cluster("found", score=0.95, accounts=40), 0.5, match=False)
+    sure = Membership(cluster("sure", CONFIRMED, score=0.7, accounts=9), 0.4)
+    index = Detected({"a": (found,), "b": (sure,), "c": (found,)})
+
+    assert known_of(written, "a", index)["cluster.ids"] == ("written", "found")
+    assert known_of(written, "b", index)["cluster.ids"] == ("sure", "written")
+    assert known_of(written, "d", index) is IN_NO_CLUSTER
+    for clusters in (written, None):
+        facts = known_of(clusters, "c", index)
+        assert (facts["cluster.id"], facts["cluster.accounts"]) == ("found", 40)
+        assert (facts["cluster.account_weight"], facts["cluster.exchange_match"]) == (0.5, False)
+    assert ("a", (7, 8)) in index.asked
 
 
 def test_a_dismissed_cluster_has_no_effect():
     wrong = (cluster("c-1", ClusterState.DISMISSED), {"a": 1.0, "b": 1.0})
     clustered = map_of(wrong, (cluster("c-2"), {"b": 1.0}))
-    assert cluster_facts(clustered, "a") is IN_NO_CLUSTER
+    assert known_of(clustered, "a") is IN_NO_CLUSTER
     assert ids(clustered.of("b")) == ["c-2"]
     assert (clustered.clusters, clustered.accounts) == (2, 1)
     assert [one.id for one in clustered.first(9)] == ["c-1", "c-2"]

@@ -67,6 +67,7 @@ def test_a_chat_request_is_read_in_full(ask):
         choices=3,
         input_tokens_estimate=16 + 5 * 4,
         prompt=Prompt("Be brief.\nIn English.", "First question", "Second\nquestion", 2),
+        parameters="stream=True;n=3;max_tokens=40;max_completion_tokens=50",
     )
 
 

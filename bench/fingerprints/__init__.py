@@ -1,0 +1,1 @@
+"""What the fingerprints of a prompt cost."""
