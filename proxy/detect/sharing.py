@@ -16,13 +16,12 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from heapq import heappop, heappush
 from typing import TypedDict
-from zlib import crc32
 
 import msgspec
 
 from proxy.model.sighting import Sighting
+from proxy.model.trait import CODE_BITS, CODE_MASK, Trait
 
-TRAIT = "template"
 SHARDS = 256
 MAX_PAIRS = 250_000
 MIN_PAIRS = 4_096
@@ -46,10 +45,10 @@ class State(TypedDict):
     version: int
     hand: int
     windows_s: list[int]
-    templates: list[tuple[str, list[tuple[str, int]]]]
-    counts: list[tuple[str, list[int]]]
-    due: list[tuple[str, int]]
-    pending: list[tuple[int, str, str, int]]
+    templates: list[tuple[int, list[tuple[str, int]]]]
+    counts: list[tuple[int, list[int]]]
+    due: list[tuple[int, int]]
+    pending: list[tuple[int, int, str, int]]
 
 
 class SharingIndex:
@@ -61,13 +60,13 @@ class SharingIndex:
     __slots__ = ("shards", "version", "windows_s")
 
     def __init__(
-        self, version: int, windows_s: tuple[int, ...], shards: tuple[Mapping[str, Counts], ...]
+        self, version: int, windows_s: tuple[int, ...], shards: tuple[Mapping[int, Counts], ...]
     ) -> None:
         self.version = version
         self.windows_s = windows_s
         self.shards = shards
 
-    def template_accounts(self, token: str) -> dict[int, int]:
+    def template_accounts(self, token: int) -> dict[int, int]:
         """Accounts that shared a template token, by window in seconds.
 
         0 in every window where it has not been seen from two accounts in the longest one.
@@ -103,16 +102,16 @@ class TemplateSharing:
         self._empty()
 
     def _empty(self) -> None:
-        self._templates: list[dict[str, Accounts]] = [{} for _ in range(SHARDS)]
-        self._counts: list[dict[str, Counts]] = [{} for _ in range(SHARDS)]
-        self._pending: dict[int, dict[str, Accounts]] = {}  # step that takes it in → template
-        self._due: dict[int, dict[str, None]] = {}  # step → templates that leave a window in it
-        self._due_of: dict[str, int] = {}
+        self._templates: list[dict[int, Accounts]] = [{} for _ in range(SHARDS)]
+        self._counts: list[dict[int, Counts]] = [{} for _ in range(SHARDS)]
+        self._pending: dict[int, dict[int, Accounts]] = {}  # step that takes it in → template
+        self._due: dict[int, dict[int, None]] = {}  # step → templates that leave a window in it
+        self._due_of: dict[int, int] = {}
         self._steps: list[int] = []  # heap of the steps in which there is something to do
         self._fresh: set[int] = set()  # shards of counts that are not published yet
         # Of the following step: templates of many accounts to be counted, and those done already.
-        self._hot: dict[str, None] = {}
-        self._worked: dict[str, None] = {}
+        self._hot: dict[int, None] = {}
+        self._worked: dict[int, None] = {}
         self._pairs = self._waiting = 0
         self._hand = 0  # the shard in which the next eviction begins
         self._step = 0  # the last step that was taken
@@ -133,10 +132,12 @@ class TemplateSharing:
         if not self._windows:
             return
         seen = sighting.at_ns // self._step_ns + 1
-        for trait, token in sighting.tokens:
-            if trait == TRAIT and seen > self._step + 1:
+        for token in sighting.tokens:
+            if token & CODE_MASK != Trait.TEMPLATE:
+                continue
+            if seen > self._step + 1:
                 self._wait(seen, token, sighting.account, seen)
-            elif trait == TRAIT:
+            else:
                 self._see(token, {sighting.account: seen})
 
     def advance(self, now_ns: int) -> SharingIndex:
@@ -223,7 +224,7 @@ class TemplateSharing:
         other.position, other._ignored_to = self.position, self._ignored_to
         return other
 
-    def _wait(self, step: int, token: str, account: str, seen: int) -> None:
+    def _wait(self, step: int, token: int, account: str, seen: int) -> None:
         """Keep a sighting for a step that is not the following one yet."""
         self._bucket(step)
         accounts = self._pending.setdefault(step, {}).setdefault(token, {})
@@ -233,7 +234,7 @@ class TemplateSharing:
             self._waiting += 1
         accounts[account] = max(seen, accounts.get(account, 0))
 
-    def _see(self, token: str, accounts: Accounts) -> None:
+    def _see(self, token: int, accounts: Accounts) -> None:
         """Take sightings into the following step; a template of many accounts is counted late."""
         held = self._templates[_shard(token)].setdefault(token, {})
         for account, seen in accounts.items():
@@ -249,7 +250,7 @@ class TemplateSharing:
         else:
             self._count(token)
 
-    def _bucket(self, step: int) -> dict[str, None]:
+    def _bucket(self, step: int) -> dict[int, None]:
         """The templates that are due in a step; from now on that step is not passed over."""
         due = self._due.get(step)
         if due is None:
@@ -289,7 +290,7 @@ class TemplateSharing:
             self._evict()
         self._publish(step)
 
-    def _count(self, token: str) -> None:
+    def _count(self, token: int) -> None:
         """Count a template's accounts as of the following step, and say when to count again."""
         step, shard = self._step + 1, _shard(token)
         self._worked[token] = None
@@ -314,7 +315,7 @@ class TemplateSharing:
         leaves = zip(firsts, self._windows, strict=True)
         self._dues(token, min(seen[first] + w for first, w in leaves if first < len(seen)))
 
-    def _state(self, shard: int, token: str, counts: Counts | None) -> None:
+    def _state(self, shard: int, token: int, counts: Counts | None) -> None:
         """Enter counts in the next index; what was published stays as it is."""
         if self._counts[shard].get(token) == counts:
             return
@@ -331,11 +332,11 @@ class TemplateSharing:
             self._index = SharingIndex(version, self._windows_s, tuple(self._counts))
             self._fresh.clear()
 
-    def _dues(self, token: str, step: int) -> None:
+    def _dues(self, token: int, step: int) -> None:
         self._bucket(step)[token] = None
         self._due_of[token] = step
 
-    def _undue(self, token: str) -> None:
+    def _undue(self, token: int) -> None:
         step = self._due_of.pop(token, None)
         if step is not None and step in self._due:
             self._due[step].pop(token, None)
@@ -359,5 +360,5 @@ class TemplateSharing:
         self._hand = (self._hand + 1) % SHARDS
 
 
-def _shard(token: str) -> int:
-    return crc32(token.encode()) % SHARDS
+def _shard(token: int) -> int:
+    return (token >> CODE_BITS) % SHARDS

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from proxy.detect import sharing
 from proxy.detect.sharing import SharingIndex, TemplateSharing
 from proxy.model.sighting import Sighting
+from proxy.model.trait import Trait
+from tests.detect.conftest import template, token_of
 
 S = 1_000_000_000
 STEP_S, SHORT_S, LONG_S = 5, 10, 60
@@ -22,8 +24,8 @@ def test_accounts_of_one_template_are_counted_in_each_window_once_the_step_is_ov
     for at_s, account in ((1, "a"), (2, "b"), (3, "a"), (52, "c"), (53, "d"), (54, "c")):
         sharing_.observe(seen(at_s, account))
 
-    assert sharing_.advance(54 * S).template_accounts("aa") == {SHORT_S: 0, LONG_S: 2}
-    assert sharing_.advance(55 * S).template_accounts("aa") == {SHORT_S: 2, LONG_S: 4}
+    assert sharing_.advance(54 * S).template_accounts(template("aa")) == {SHORT_S: 0, LONG_S: 2}
+    assert sharing_.advance(55 * S).template_accounts(template("aa")) == {SHORT_S: 2, LONG_S: 4}
 
 
 def test_accounts_leave_each_window_in_their_own_time(seen):
@@ -32,7 +34,10 @@ def test_accounts_leave_each_window_in_their_own_time(seen):
         sharing_.observe(seen(1, account))
     sharing_.observe(seen(21, "c"))
 
-    counts = {at_s: sharing_.advance(at_s * S).template_accounts("aa") for at_s in (5, 15, 25, 65)}
+    counts = {
+        at_s: sharing_.advance(at_s * S).template_accounts(template("aa"))
+        for at_s in (5, 15, 25, 65)
+    }
 
     assert counts == {
         5: {SHORT_S: 3, LONG_S: 3},
@@ -49,7 +54,7 @@ def test_a_template_that_one_account_uses_alone_is_in_no_index(seen):
 
     index = sharing_.advance(5 * S)
 
-    assert index.template_accounts("aa") == {SHORT_S: 0, LONG_S: 0}
+    assert index.template_accounts(template("aa")) == {SHORT_S: 0, LONG_S: 0}
     assert index.version == 0
 
 
@@ -58,7 +63,10 @@ def test_traits_other_than_the_template_are_not_counted(seen):
     for account in "ab":
         sharing_.observe(seen(1, account))
 
-    assert sharing_.advance(5 * S).template_accounts("ff") == {SHORT_S: 0, LONG_S: 0}
+    assert sharing_.advance(5 * S).template_accounts(token_of(Trait.SYSTEM, "ff")) == {
+        SHORT_S: 0,
+        LONG_S: 0,
+    }
 
 
 def test_what_a_step_states_takes_effect_after_the_delay(seen):
@@ -66,8 +74,8 @@ def test_what_a_step_states_takes_effect_after_the_delay(seen):
     for account in "ab":
         sharing_.observe(seen(1, account))
 
-    assert sharing_.advance(12 * S - 1).template_accounts("aa")[LONG_S] == 0
-    assert sharing_.advance(12 * S).template_accounts("aa")[LONG_S] == 2
+    assert sharing_.advance(12 * S - 1).template_accounts(template("aa"))[LONG_S] == 0
+    assert sharing_.advance(12 * S).template_accounts(template("aa"))[LONG_S] == 2
 
 
 def test_a_sighting_of_a_later_step_does_not_count_in_an_earlier_one(seen):
@@ -76,8 +84,8 @@ def test_a_sighting_of_a_later_step_does_not_count_in_an_earlier_one(seen):
         sharing_.advance(at_s * S)
         sharing_.observe(seen(at_s, account))
 
-    assert sharing_.advance(9 * S).template_accounts("aa")[LONG_S] == 2
-    assert sharing_.advance(14 * S).template_accounts("aa")[LONG_S] == 4
+    assert sharing_.advance(9 * S).template_accounts(template("aa"))[LONG_S] == 2
+    assert sharing_.advance(14 * S).template_accounts(template("aa"))[LONG_S] == 4
 
 
 def test_a_template_of_many_accounts_is_counted_like_any_other(seen):
@@ -90,10 +98,10 @@ def test_a_template_of_many_accounts_is_counted_like_any_other(seen):
         again.load(json.loads(json.dumps(sharing_.save())))
 
     wanted = {SHORT_S: 56, LONG_S: 256}
-    assert sharing_.advance(14 * S).template_accounts("aa") == wanted | {SHORT_S: 256}
-    assert again.advance(14 * S).template_accounts("aa") == wanted | {SHORT_S: 256}
-    assert sharing_.advance(19 * S).template_accounts("aa") == wanted
-    assert again.advance(19 * S).template_accounts("aa") == wanted
+    assert sharing_.advance(14 * S).template_accounts(template("aa")) == wanted | {SHORT_S: 256}
+    assert again.advance(14 * S).template_accounts(template("aa")) == wanted | {SHORT_S: 256}
+    assert sharing_.advance(19 * S).template_accounts(template("aa")) == wanted
+    assert again.advance(19 * S).template_accounts(template("aa")) == wanted
 
 
 def test_a_sighting_that_arrives_within_the_delay_counts_in_its_own_step(seen):
@@ -102,7 +110,7 @@ def test_a_sighting_that_arrives_within_the_delay_counts_in_its_own_step(seen):
     sharing_.advance(8 * S)
     sharing_.observe(seen(2, "b"))
 
-    assert sharing_.advance(9 * S).template_accounts("aa")[LONG_S] == 2
+    assert sharing_.advance(9 * S).template_accounts(template("aa"))[LONG_S] == 2
 
 
 def test_a_sighting_that_arrives_after_its_step_counts_from_the_next_with_its_own_time(seen):
@@ -111,9 +119,9 @@ def test_a_sighting_that_arrives_after_its_step_counts_from_the_next_with_its_ow
     sharing_.advance(20 * S)
     sharing_.observe(seen(7, "b"))
 
-    assert sharing_.advance(20 * S).template_accounts("aa")[LONG_S] == 0
-    assert sharing_.advance(25 * S).template_accounts("aa") == {SHORT_S: 0, LONG_S: 2}
-    assert sharing_.advance(70 * S).template_accounts("aa")[LONG_S] == 0
+    assert sharing_.advance(20 * S).template_accounts(template("aa"))[LONG_S] == 0
+    assert sharing_.advance(25 * S).template_accounts(template("aa")) == {SHORT_S: 0, LONG_S: 2}
+    assert sharing_.advance(70 * S).template_accounts(template("aa"))[LONG_S] == 0
 
 
 def test_the_index_is_the_same_object_until_a_step_changes_it(seen):
@@ -136,7 +144,7 @@ def test_an_index_once_handed_out_never_changes(seen):
     sharing_.advance(10 * S)
     sharing_.advance(1_000 * S)
 
-    assert held.template_accounts("aa") == {SHORT_S: 2, LONG_S: 2}
+    assert held.template_accounts(template("aa")) == {SHORT_S: 2, LONG_S: 2}
 
 
 def test_a_clock_that_goes_back_takes_nothing_back(seen):
@@ -153,15 +161,15 @@ def test_windows_are_rounded_up_to_whole_steps(seen):
     for account in "ab":
         sharing_.observe(seen(1, account))
 
-    assert sharing_.advance(10 * S).template_accounts("aa") == {7: 2}
-    assert sharing_.advance(15 * S).template_accounts("aa") == {7: 0}
+    assert sharing_.advance(10 * S).template_accounts(template("aa")) == {7: 2}
+    assert sharing_.advance(15 * S).template_accounts(template("aa")) == {7: 0}
 
 
 def test_without_windows_nothing_is_held(seen):
     sharing_ = TemplateSharing(frozenset(), STEP_S, 0)
     sharing_.observe(seen(1, "a"))
 
-    assert sharing_.advance(100 * S).template_accounts("aa") == {}
+    assert sharing_.advance(100 * S).template_accounts(template("aa")) == {}
     assert sharing_.pairs == 0
 
 
@@ -185,7 +193,7 @@ def test_a_flood_of_single_accounts_does_not_push_out_a_shared_template(seen):
 
     index = sharing_.advance(40 * S)
 
-    assert index.template_accounts("cc")[LONG_S] == 30
+    assert index.template_accounts(template("cc"))[LONG_S] == 30
     assert sharing_.pairs <= sharing.MIN_PAIRS
 
 
@@ -199,7 +207,7 @@ def test_pairs_stay_bounded_when_every_template_is_shared_and_the_largest_are_ke
     index = sharing_.advance(5 * S)
 
     assert sharing_.pairs <= sharing.MIN_PAIRS
-    assert index.template_accounts("cc")[LONG_S] == 30
+    assert index.template_accounts(template("cc"))[LONG_S] == 30
     assert sum(len(shard) for shard in index.shards) < sharing.MIN_PAIRS / 2
 
 
@@ -218,7 +226,7 @@ def test_the_count_of_one_template_saturates_and_keeps_the_accounts_seen_last(se
         sharing_.observe(seen(number, f"acc-{number}"))
         sharing_.advance(number * S)
 
-    assert sharing_.advance(25 * S).template_accounts("aa") == {SHORT_S: 10, LONG_S: 10}
+    assert sharing_.advance(25 * S).template_accounts(template("aa")) == {SHORT_S: 10, LONG_S: 10}
     assert sharing_.pairs == 10
 
 
@@ -249,7 +257,7 @@ def test_sightings_that_a_saved_state_holds_do_not_count_again(seen):
     for sighting in (*old, seen(3, "c", position=2), seen(4, "never", position=1)):
         again.observe(sighting)
 
-    assert again.advance(5 * S).template_accounts("aa")[LONG_S] == 3
+    assert again.advance(5 * S).template_accounts(template("aa"))[LONG_S] == 3
     assert again.position == 2
 
 
@@ -261,8 +269,8 @@ def test_a_state_saved_with_other_windows_counts_in_the_new_ones_from_the_next_s
     again = TemplateSharing(frozenset({20}), STEP_S, 0)
     again.load(first.save())
 
-    assert again.advance(10 * S).template_accounts("aa") == {20: 2}
-    assert again.advance(25 * S).template_accounts("aa") == {20: 0}
+    assert again.advance(10 * S).template_accounts(template("aa")) == {20: 2}
+    assert again.advance(25 * S).template_accounts(template("aa")) == {20: 0}
 
 
 @pytest.mark.parametrize("state", [{}, [], {"format": 99}, None])
@@ -282,7 +290,7 @@ def test_an_idle_year_is_passed_over_at_once(seen):
     for account in "ab":
         sharing_.observe(seen(1, account))
 
-    assert sharing_.advance(31_536_000 * S).template_accounts("aa")[LONG_S] == 0
+    assert sharing_.advance(31_536_000 * S).template_accounts(template("aa"))[LONG_S] == 0
     assert sharing_.save()["due"] == []
 
 
@@ -308,7 +316,9 @@ def test_counts_are_those_of_the_plain_definition(arrivals, end_s, delay_s):
             )
             for window_s in (SHORT_S, LONG_S)
         }
-        assert index.template_accounts(token) == (wanted if wanted[LONG_S] > 1 else zeros())
+        assert index.template_accounts(template(token)) == (
+            wanted if wanted[LONG_S] > 1 else zeros()
+        )
 
 
 @settings(max_examples=60, deadline=None)
@@ -371,11 +381,11 @@ def test_a_restart_at_any_moment_changes_no_later_index(arrivals, cut, delay_s):
 
 def observe_all(sharing_: TemplateSharing, arrivals: list[tuple[int, str, str]], start: int = 0):
     for position, (at_s, account, token) in enumerate(arrivals, start):
-        tokens = (("template", token),)
+        tokens = (template(token),)
         sharing_.observe(Sighting(position, at_s * S, account, tokens, served=True))
 
 
-def counts(index: SharingIndex) -> dict[str, tuple[int, ...]]:
+def counts(index: SharingIndex) -> dict[int, tuple[int, ...]]:
     return {token: found for shard in index.shards for token, found in shard.items()}
 
 
