@@ -5,7 +5,7 @@ from operator import attrgetter
 
 from msgspec import Struct
 
-from proxy.model.facts import Facts
+from proxy.model.facts import ORDINARY_FACTS, Facts
 from proxy.model.plan import PER_MILLION, Charge
 from proxy.model.price import Price
 from proxy.model.verdict import Algorithm, Cause, Mode, Unit
@@ -14,6 +14,7 @@ from proxy.policy.rules import DIMENSION_FACTS, UNNAMED_OUTPUT, Limit, QuotaRule
 
 UNUSUAL = 4  # times what 95 % of answers stay below
 MOST = 10**15  # of an amount: no limit is larger, and sums of it stay within 64 bits
+MOST_LEARNED = 10**9  # buckets count up to it
 BOUNDED = frozenset(("chat.completions", "completions", "responses", "messages"))
 NOTHING = Price()
 # An attribute of an enum is looked up slowly, and these are looked up for every charge.
@@ -130,20 +131,29 @@ def _size(
         amount -= -asked.output_tokens * per_output // PER_MILLION
         amount = min(amount, MOST)
     least = _least(rule, asked, base, per_output, amount) if bounded else -1
-    return amount, _own_limit(rule, limit, facts), least, base, per_output, price
+    most = _learned(limit, facts) if limit.ordinary else limit.amount
+    return amount, _own_limit(rule, limit, facts, most), least, base, per_output, price
 
 
 def _burst(limit: Limit, most: int) -> int:
-    """What may be used at once: an account with another limit has another burst in proportion."""
+    """What may be used at once: another limit than the written one has a burst in proportion."""
     return limit.burst if most == limit.amount else max(1, limit.burst * most // limit.amount)
 
 
-def _own_limit(rule: QuotaRule, limit: Limit, facts: Facts) -> int:
+def _learned(limit: Limit, facts: Facts) -> int:
+    """A limit that follows what ordinary accounts use in a day; it is never below 1."""
+    used = facts.get(ORDINARY_FACTS[limit.unit])
+    if not isinstance(used, int):
+        return limit.amount
+    return min(MOST_LEARNED, max(1, used * limit.ordinary // PER_MILLION))
+
+
+def _own_limit(rule: QuotaRule, limit: Limit, facts: Facts, most: int) -> int:
     """The limit, or the one that the directory gives the account instead."""
     own = facts.get("account.limits")
     if not isinstance(own, dict) or rule.recognizes:
-        return limit.amount
-    return int(own.get(f"{rule.id}.{limit.unit.value}", limit.amount))
+        return most
+    return int(own.get(f"{rule.id}.{limit.unit.value}", most))
 
 
 def _least(rule: QuotaRule, asked: Asked, base: int, per_output: int, amount: int) -> int:

@@ -14,6 +14,7 @@ from proxy.policy.yamlfile import Document, Path
 Model = TypeVar("Model", bound=BaseModel)
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_FORM = "\0"  # begins a step of a path that names one of several forms of a value, not a key
 _MAPPING = "write a mapping (key: value) here, or remove the key"
 
 # What to write, for each kind of error where pydantic says it in words of Python.
@@ -34,6 +35,11 @@ WORDS = {
     "model_attributes_type": _MAPPING,
     "dict_type": _MAPPING,
 }
+
+
+def form(name: str) -> str:
+    """The tag of one form of a value that has several: no key, and told to nobody."""
+    return _FORM + name
 
 
 def check(
@@ -64,7 +70,7 @@ def check(
         document.problems.extend(
             _problem(model, document, details, hidden)
             for details in error.errors(include_url=False)
-            if details["loc"] not in nothing or details["type"] == "extra_forbidden"
+            if _keys(details["loc"]) not in nothing or details["type"] == "extra_forbidden"
         )
         return None
     return None if nothing else checked
@@ -94,7 +100,7 @@ def _problem(
     details: ErrorDetails,
     hidden: Callable[[Path], bool],
 ) -> Problem:
-    path: Path = details["loc"]
+    path = _keys(details["loc"])
     match details["type"]:
         case "extra_forbidden":
             return document.problem(path, unknown_key(model, path), at_key=True)
@@ -107,6 +113,11 @@ def _problem(
             said = _words(kind, details.get("ctx", {}), details["msg"])
             shown = _found(details["input"]) if not hidden(path) else ""
             return document.problem(path, f"{_dotted(path)}: {said}{shown}{_hint(details, shown)}")
+
+
+def _keys(loc: Path) -> Path:
+    """A place as the file has it."""
+    return tuple(step for step in loc if not (isinstance(step, str) and step.startswith(_FORM)))
 
 
 def _words(kind: str, context: dict[str, Any], said: str) -> str:

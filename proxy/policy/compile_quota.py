@@ -16,6 +16,7 @@ from proxy.policy.schema_quota import (
     MILLIONTHS,
     WINDOWS,
     BySpec,
+    LearnedSpec,
     LimitSpec,
     PriceSpec,
     QuotaSpec,
@@ -71,6 +72,7 @@ def quota_fields(
 
 # Units that a bound on the output keeps within a limit.
 CLAMPED = frozenset((Unit.TOKENS, Unit.OUTPUT_TOKENS, Unit.COST))
+DAY_S = 86_400
 OWN = ("window", "algorithm", "burst", "time_zone", "billing_day")  # what `like` takes over
 
 
@@ -117,15 +119,29 @@ def _limits(spec: QuotaSpec, own: bool, seen: Seen, fault: Fault) -> Iterator[Li
         if unit is Unit.CONCURRENT:
             yield Limit(unit, amount, Algorithm.CONCURRENT)
             continue
-        most = round(amount * MILLIONTHS) if unit is Unit.COST else amount
+        ordinary, most = 0, amount
+        if isinstance(amount, LearnedSpec):
+            ordinary, most = round(amount.ordinary * MILLIONTHS), amount.until_known
+            _check_a_day(spec, unit, fault)
+        elif unit is Unit.COST:
+            most = round(amount * MILLIONTHS)
         burst = spec.burst or most if algorithm is Algorithm.GCRA else 0
-        yield Limit(unit, most, algorithm, burst)
+        yield Limit(unit, most, algorithm, burst, ordinary)
+
+
+def _check_a_day(spec: QuotaSpec, unit: Unit, fault: Fault) -> None:
+    """What an ordinary account uses in an hour is not a 24th of what it uses in a day."""
+    named = spec.window in (None, *WINDOWS)
+    if spec.window not in (None, "day") and (named or duration_s(spec.window) != DAY_S):
+        message = "what ordinary accounts use is learned by the day: write window: 1d, or day"
+        fault(("limit", unit.value), message)
 
 
 def _check_burst(
     spec: QuotaSpec, amounts: dict[Unit, Any], algorithm: Algorithm, fault: Fault
 ) -> None:
-    if algorithm is Algorithm.GCRA and any(amount > MAX_GCRA for amount in amounts.values()):
+    plain = [a.until_known if isinstance(a, LearnedSpec) else a for a in amounts.values()]
+    if algorithm is Algorithm.GCRA and any(amount > MAX_GCRA for amount in plain):
         fault(("limit",), f"gcra counts up to {MAX_GCRA:,}: use a window of the calendar")
     if spec.burst is None:
         return

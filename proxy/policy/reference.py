@@ -15,6 +15,7 @@ GROUPS = {
     "client": "Where it comes from.",
     "fingerprint": "What it has in common with others, by keyed tokens.",
     "cluster": "What the detector knows of the account.",
+    "ordinary": "What one ordinary account uses, learned from the traffic.",
     "time": "When it arrived.",
     "quota": "What the counters say.",
 }

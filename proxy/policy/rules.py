@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from proxy.model.decision import NOTHING_MODIFIED, Modifiers
+from proxy.model.facts import ORDINARY_FACTS
 from proxy.model.plan import NEVER_NS
 from proxy.model.verdict import (
     Algorithm,
@@ -69,12 +70,17 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One amount for each window: with GCRA `burst` of it at once."""
+    """One amount for each window: with GCRA `burst` of it at once.
+
+    With an `ordinary` share the limit is learned: so many millionths of what an ordinary account
+    uses in a day, and `amount` only while that is not known.
+    """
 
     unit: Unit
     amount: int
     algorithm: Algorithm = Algorithm.FIXED
     burst: int = 0
+    ordinary: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +211,7 @@ def charged_by(rule: QuotaRule) -> frozenset[str]:
         facts.add("request.expected_output_tokens")
     if Unit.BYTES in units:
         facts.add("request.body_bytes")
+    facts.update(ORDINARY_FACTS[limit.unit] for limit in rule.limits if limit.ordinary)
     return frozenset({*facts, "account.limits", "request.requests"})
 
 

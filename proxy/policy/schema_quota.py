@@ -7,12 +7,15 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     StrictInt,
     StrictStr,
+    Tag,
     WithJsonSchema,
 )
 
+from proxy.policy.checked import form
 from proxy.policy.schema_rule import RuleSpec
 from proxy.policy.schema_texts import (
     DURATION,
@@ -27,11 +30,13 @@ from proxy.policy.schema_texts import (
 from proxy.policy.windows import CALENDAR, LIFETIME
 
 MILLIONTHS = 1_000_000
+MOST_ORDINARY = 1000  # times what an ordinary account uses
 WINDOWS = (*CALENDAR, LIFETIME)
 DIMENSIONS = (
     *("account", "key", "organization", "model", "model_group", "surface", "tier"),
     *("country", "network", "cluster", "everybody"),
 )
+AMOUNT, LEARNED = form("amount"), form("learned")
 ZONE = r"UTC|[A-Za-z_]+(/[A-Za-z0-9_+\-]+)+"
 
 
@@ -160,15 +165,54 @@ Budget = Annotated[
 Zone = Annotated[StrictStr, AfterValidator(_checked_zone)]
 
 
+def _checked_share(value: object) -> object:
+    """A share: at most six decimals, so that what follows from it is exact."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        msg = "write a share (0.5: half of what an ordinary account uses in a day)"
+        raise ValueError(msg)
+    if not 0 < value <= MOST_ORDINARY:
+        msg = f"{value:g} is not above 0 and up to {MOST_ORDINARY}"
+        raise ValueError(msg)
+    if abs(value * MILLIONTHS - round(value * MILLIONTHS)) > 1e-3:
+        msg = f"{value!r} has more than six decimals"
+        raise ValueError(msg)
+    return float(value)
+
+
+class LearnedSpec(Spec):
+    """A limit that is learned: so many times what one ordinary account uses in a day."""
+
+    ordinary: Annotated[
+        float,
+        BeforeValidator(_checked_share),
+        WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": MOST_ORDINARY}),
+    ] = Field(
+        description="Share of what one ordinary account (99th percentile) uses in a day: 0.5."
+    )
+    until_known: Positive = Field(
+        description="The limit while too little is known of ordinary accounts."
+    )
+
+
+def _form(value: object) -> str:
+    return LEARNED if isinstance(value, dict | LearnedSpec) else AMOUNT
+
+
+# An amount, or {ordinary: 0.5, until_known: 200}
+Amount = Annotated[
+    Annotated[Positive, Tag(AMOUNT)] | Annotated[LearnedSpec, Tag(LEARNED)], Discriminator(_form)
+]
+
+
 class LimitSpec(Spec):
     """Amounts for each window; several units are several limits."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    requests: Positive | None = Field(
+    requests: Amount | None = Field(
         None, description="Requests, whatever they use; of a batch each line."
     )
-    tokens: Positive | None = Field(None, description="Input and output together.")
+    tokens: Amount | None = Field(None, description="Input and output together.")
     input_tokens: Positive | None = Field(None, description="Tokens of prompts.")
     output_tokens: Positive | None = Field(None, description="Tokens of answers.")
     cached_tokens: Positive | None = Field(None, description="Input that came from a cache.")

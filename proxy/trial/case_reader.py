@@ -23,7 +23,7 @@ from proxy.trial.case_facts import (
 )
 from proxy.trial.case_schema import CaseSpec, DefaultsSpec, ExchangeSpec, clock_ns
 from proxy.trial.case_world import read_world
-from proxy.trial.facts_schema import CLUSTER
+from proxy.trial.facts_schema import CLUSTER, ORDINARY
 from proxy.trial.spot import Spot
 
 MOST_OF_ONE = 1000  # cases that one for_each may make
@@ -181,6 +181,7 @@ class CaseReader:
     def _detected(self) -> Facts:
         windows_s, spot = self.policy.template_windows_s, self.spot
         found = read_facts(self.spec.cluster or {}, windows_s, spot.at("cluster"), CLUSTER)
+        found |= read_facts(self.spec.ordinary or {}, windows_s, spot.at("ordinary"), ORDINARY)
         if self.spec.template_accounts is not None:
             given = {"template_accounts": self.spec.template_accounts}
             found |= read_facts(given, windows_s, spot, "fingerprint.")

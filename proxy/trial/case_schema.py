@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, StrictInt, StrictStr, WithJsonSchem
 
 from proxy.policy.schema_texts import Duration, Instant, Spec
 from proxy.trial.expect_schema import ExpectSpec
-from proxy.trial.facts_schema import ClusterGiven, FactsEach, FactsGiven
+from proxy.trial.facts_schema import ClusterGiven, FactsEach, FactsGiven, OrdinaryGiven
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -173,6 +173,9 @@ class CaseSpec(WorldSpec):
     )
     cluster: ClusterGiven | None = Field(
         None, description="What the detector knows of the account: {score: 0.9}."
+    )
+    ordinary: OrdinaryGiven | None = Field(
+        None, description="What an ordinary account uses in a day: {requests: 80}."
     )
     store: Literal["unavailable"] | None = Field(
         None, description="unavailable: the store cannot answer."

@@ -9,8 +9,16 @@ from collections.abc import Iterator, Mapping
 from proxy.engine.limits import used_share
 from proxy.engine.wording import within
 from proxy.model.decision import Decision, RuleOutcome
-from proxy.model.facts import Facts
-from proxy.model.plan import NEVER_NS, Charge, Lowered, Plan, Reading, Readings
+from proxy.model.facts import ORDINARY_FACTS, Facts
+from proxy.model.plan import (
+    NEVER_NS,
+    PER_MILLION,
+    Charge,
+    Lowered,
+    Plan,
+    Reading,
+    Readings,
+)
 from proxy.model.verdict import Cause, RuleKind, Unit
 from proxy.pipeline.enactable import MODIFIERS
 from proxy.policy.ending import utc_text
@@ -20,7 +28,9 @@ from proxy.policy.rules import (
     ExceptionRule,
     FingerprintRule,
     GeographyRule,
+    Limit,
     PolicySet,
+    QuotaRule,
 )
 from proxy.trial.clauses import NOTHING_WITHHELD, WithheldFacts, clause_of, shown, together
 from proxy.trial.decided import decided_of, deciding
@@ -163,6 +173,8 @@ class _Asking:
         return Clause(text, mark, ((name, accounts),))
 
     def _counted(self, rule: AnyRule) -> Iterator[Counted]:
+        limits = rule.limits if isinstance(rule, QuotaRule) else ()
+        learned = {limit.unit: self._learned(limit) for limit in limits if limit.ordinary}
         for charge, reading in self._readings.of(self._plan):
             if charge.rule != rule.id:
                 continue
@@ -178,13 +190,20 @@ class _Asking:
                 granted if known else None,
                 reading.share,
                 within(charge),
+                learned.get(charge.unit, ""),
             )
+
+    def _learned(self, limit: Limit) -> str:
+        fact, share = ORDINARY_FACTS[limit.unit], f"{limit.ordinary / PER_MILLION:g}"
+        used = self._facts.get(fact)
+        return f"until {fact} is known" if used is None else f"{share} of {fact} {used}"
 
 
 def _resets_at(charge: Charge, reading: Reading) -> str | None:
     """When the whole limit is there again; None where nobody knows, or no time brings it."""
     lasting = charge.unit is Unit.CONCURRENT or reading.resets_at_ns >= NEVER_NS
-    return None if lasting or not reading.known else utc_text(reading.resets_at_ns)
+    known = reading.known and reading.resets_at_ns > 0  # a record does not tell it of all windows
+    return utc_text(reading.resets_at_ns) if known and not lasting else None
 
 
 def _rests(begins_ns: int, ends_ns: int, at_ns: int) -> str:

@@ -44,7 +44,7 @@ class Counted:
     (UTC) there and where nothing comes back by itself. `fits` says whether there is room, `granted`
     how much of the amount was given: less than all of it where the answer was clamped. Of a
     `share` above 1 one replica counted for itself, against the limit divided by it. `within` is the
-    time of the limit in words.
+    time of the limit in words, `learned` says what a limit follows that is learned.
     """
 
     unit: str
@@ -57,6 +57,7 @@ class Counted:
     granted: int | None = None
     share: int = 1
     within: str = ""
+    learned: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from proxy.policy.cel.values import KNOWN
 from proxy.policy.compile_match import ANONYMIZERS
 
 CLUSTER = "cluster."
+ORDINARY = "ordinary."
 MOST_LISTED = 30  # values of a fact in the JSON Schema
 # Facts that are given in another way: the clock is the case's, the counts come from `counters`.
 GIVEN_OTHERWISE = {
@@ -75,6 +76,12 @@ class _FactsHint:
 _CLUSTER_FACTS = {
     name.removeprefix(CLUSTER): fact for name, fact in SETTABLE.items() if name.startswith(CLUSTER)
 }
+_ORDINARY_FACTS = {
+    name.removeprefix(ORDINARY): fact
+    for name, fact in SETTABLE.items()
+    if name.startswith(ORDINARY)
+}
 FactsGiven = Annotated[dict[str, Any], _FactsHint(SETTABLE)]
 FactsEach = Annotated[dict[str, list[Any]], _FactsHint(SETTABLE, lists=True)]
 ClusterGiven = Annotated[dict[str, Any], _FactsHint(_CLUSTER_FACTS)]
+OrdinaryGiven = Annotated[dict[str, Any], _FactsHint(_ORDINARY_FACTS)]

@@ -7,6 +7,7 @@ from datetime import UTC
 from msgspec.structs import replace as replaced
 
 from proxy.engine.refusal import shown
+from proxy.model.plan import PER_MILLION
 from proxy.model.price import Price
 from proxy.model.verdict import Algorithm, Unit
 from proxy.policy.prices import Entry, Prices
@@ -33,6 +34,9 @@ def _limits(rule: QuotaRule) -> Iterator[QuotaChange]:
     for i, limit in enumerate(rule.limits):
         unit, edge = limit.unit.value, shown(limit.unit, limit.burst or limit.amount)
         write = f"counters: {{{rule.id}: {{{unit}: {edge}}}}} and the refusal"
+        if limit.ordinary:
+            yield _twice_as_ordinary(rule, i, limit)
+            write = f"the same without ordinary.{unit}: {write}"
         twice = shown(limit.unit, limit.amount * 2)
         if limit.algorithm is not Algorithm.GCRA:
             higher = replace(limit, amount=limit.amount * 2)
@@ -44,6 +48,14 @@ def _limits(rule: QuotaRule) -> Iterator[QuotaChange]:
         write = f"expect: {{headers: {{retry-after: …}}}} where {edge} are used"
         faster = replace(limit, amount=limit.amount * 2)
         yield f"its limit of {unit} is {twice}", write, _with(rule, i, faster)
+
+
+def _twice_as_ordinary(rule: QuotaRule, i: int, limit: Limit) -> QuotaChange:
+    unit, twice = limit.unit.value, limit.ordinary * 2
+    share = f"{twice / PER_MILLION:g}"
+    write = f"ordinary: {{{unit}: …}}, counters: {{{rule.id}: {{{unit}: …}}}} and the refusal"
+    changed = _with(rule, i, replace(limit, ordinary=twice))
+    return f"its limit of {unit} is {share} times what is ordinary", write, changed
 
 
 def _with(rule: QuotaRule, i: int, limit: Limit) -> QuotaRule:

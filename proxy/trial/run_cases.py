@@ -18,6 +18,7 @@ from proxy.model.facts import Facts
 from proxy.model.plan import Plan, Readings
 from proxy.model.usage import Outcome
 from proxy.model.verdict import Unit
+from proxy.pipeline.borrowed import Borrowed
 from proxy.pipeline.pipeline import Pipeline
 from proxy.pipeline.weigh import Weighed
 from proxy.policy.rules import PolicySet
@@ -80,6 +81,7 @@ class Trial:
         """Begin from nothing in the case's world."""
         pipeline = self._pipeline
         pipeline.disarmed = case.disarmed
+        pipeline.borrowed = Borrowed()
         if any(step.arrival for step in case.steps):
             looked_up = self._worlds.of(case.world)
             pipeline.directory, pipeline.places, pipeline.anonymizers = looked_up

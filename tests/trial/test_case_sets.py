@@ -25,13 +25,18 @@ from proxy.trial.run_cases import Trial, Worlds
 
 ROOT = Path(__file__).parents[2]
 DECISIONS = ROOT / "tests" / "policies" / "decisions"
-SHIPPED = [ROOT / "policies", *sorted((ROOT / "policies" / "examples").iterdir())]
+EXAMPLES = sorted((ROOT / "policies" / "examples").iterdir())
+# A set beside its own gauger.yaml is in the folder that this names.
+SHIPPED = [
+    ROOT / "policies",
+    *(d / "policies" if (d / "gauger.yaml").exists() else d for d in EXAMPLES),
+]
 SETS = [DECISIONS, *SHIPPED]
 FILES = sorted(file for set_ in SETS for file in (set_ / "tests").glob("*.yaml"))
 IN_2027_NS = 1_803_902_400 * 10**9
 
 
-@pytest.mark.parametrize("directory", SETS, ids=lambda path: path.name)
+@pytest.mark.parametrize("directory", SETS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_case_passes_and_together_they_guard_every_rule(directory: Path):
     policy, cases = load_set(directory)
     worlds = Worlds()
@@ -75,7 +80,7 @@ def test_the_decisions_have_every_kind_of_rule_and_everything_that_one_can_say()
         assert all(f"{key}: {value}" in why for value in values)
 
 
-@pytest.mark.parametrize("directory", SHIPPED, ids=lambda path: path.name)
+@pytest.mark.parametrize("directory", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_looks_wrong_in_a_set_that_is_shipped(directory: Path):
     policy, _ = load_set(directory)
     assert [str(problem) for problem in lint(policy, IN_2027_NS)] == []
@@ -88,7 +93,7 @@ def test_the_schema_of_cases_beside_the_policies_is_the_one_that_is_printed():
     assert written.data == schema
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+@pytest.mark.parametrize("file", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_schema_accepts_every_file_of_cases_and_each_names_it(file: Path):
     line = file.read_text().splitlines()[0]
     named = line.removeprefix("# yaml-language-server: $schema=")

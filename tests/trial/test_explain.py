@@ -169,6 +169,18 @@ def test_a_quota_shows_what_was_counted_before_what_is_added_and_when_it_begins_
     assert rule(explained(set_of(POLICY)), "paid-only").counted == ()
 
 
+def test_a_quota_whose_limit_is_learned_shows_what_it_follows():
+    policy = set_of(
+        "quotas: [{id: one-hand, mode: enforce, per: cluster, window: 1d, "
+        "limit: {requests: {ordinary: 0.25, until_known: 20}}}]"
+    )
+    clustered = {"cluster__ids": ("c-1",), "cluster__lineage": ()}
+    (known,) = rule(explained(policy, ordinary__requests=80, **clustered), "one-hand").counted
+    (unknown,) = rule(explained(policy, **clustered), "one-hand").counted
+    assert (known.limit, known.learned) == (20, "0.25 of ordinary.requests 80")
+    assert (unknown.limit, unknown.learned) == (20, "until ordinary.requests is known")
+
+
 def test_a_quota_whose_counts_could_not_be_had_says_so():
     (requests, _) = rule(explained(set_of(POLICY), available=False), "per-minute").counted
     assert (requests.before, requests.fits, requests.resets_at) == (None, None, None)

@@ -96,6 +96,17 @@ def done(text: str) -> list[str]:
             ],
         ),
         (
+            "quotas: [{id: q, mode: enforce, per: cluster, limit: {requests: {ordinary: 0.25, "
+            "until_known: 20}}, window: 1d, algorithm: rolling}]",
+            [
+                "q: it is in shadow",
+                "q: its limit of requests is 0.5 times what is ordinary",
+                "q: its limit of requests is 40",
+                "q: it counts in fixed windows",
+                "q: it counts each account for itself",
+            ],
+        ),
+        (
             "geography: [{id: g, mode: enforce, legal: true, deny_countries: [AQ, BV]}]",
             [
                 "g: it is in shadow",

@@ -7,8 +7,16 @@ from proxy.policy.lints.certain import Acting, Steadies, acting, acts_wherever
 from proxy.policy.lints.reach import MODEL, SURFACE, Reach
 from proxy.policy.lints.surfaces import INPUT_ONLY, TOKENLESS
 from proxy.policy.problem import Problem
-from proxy.policy.rules import UNNAMED_OUTPUT, WRITTEN, AnyRule, Limit, QuotaRule
+from proxy.policy.rules import (
+    DIMENSION_FACTS,
+    UNNAMED_OUTPUT,
+    WRITTEN,
+    AnyRule,
+    Limit,
+    QuotaRule,
+)
 from proxy.policy.schema_quota import MILLIONTHS
+from proxy.policy.windows import LIFETIME
 from proxy.policy.written import Written
 
 # Dimensions that each subject of another one lies in: a key belongs to one account.
@@ -55,10 +63,11 @@ def loose(written: Written, at_ns: int) -> Iterator[Problem]:
 
 
 def _limits(rule: AnyRule) -> tuple[Limit, ...]:
-    """The limits that somebody is told of; those of a shadow rule are being tried out."""
+    """The limits that somebody is told of; those of a shadow rule are being tried out, and of
+    those that are learned nobody knows how high they are."""
     if not isinstance(rule, QuotaRule) or rule.mode is Mode.SHADOW:
         return ()
-    return tuple(limit for limit in rule.limits if not _uncounted(rule, limit))
+    return tuple(limit for limit in rule.limits if not (limit.ordinary or _uncounted(rule, limit)))
 
 
 def shown(limit: Limit) -> str:
@@ -108,6 +117,8 @@ def _may_miss(per: tuple[str, ...]) -> bool:
 
 def _tighter(a: QuotaRule, tight: Limit, b: QuotaRule, loose_limit: Limit, first: bool) -> bool:
     if loose_limit.unit not in INCLUDES.get(tight.unit, ()) or tight is loose_limit:
+        return False
+    if tight.ordinary:
         return False
     most = tight.amount
     if a.window != b.window:
@@ -172,7 +183,8 @@ def assumed(written: Written) -> Iterator[Problem]:
             yield entry.problem(message, "assume_output_tokens", at_key=True)
         for limit in rule.limits if entry.says("limit") else ():
             reserves = rule.assume_output_tokens or UNNAMED_OUTPUT
-            if limit.unit not in RESERVING or rule.clamp is not None or not _writes(rule):
+            unsure = rule.clamp is not None or limit.ordinary
+            if limit.unit not in RESERVING or unsure or not _writes(rule):
                 continue
             if reserves > (limit.burst or limit.amount):
                 message = (
@@ -214,16 +226,44 @@ def bursts(written: Written) -> Iterator[Problem]:
 def made_up(written: Written) -> Iterator[Problem]:
     """Quotas of which a caller has as many as he makes up names of models."""
     for rule in written.policy.quotas:
-        named = Reach(rule.match.conditions).values(MODEL) is not None
-        if "model" in rule.per and not named and BOUNDING.isdisjoint(rule.per):
+        by = next((name for name in ("model", "model_group") if name in rule.per), None)
+        if by is None or _bounded(rule, by):
+            continue
+        if BOUNDING.isdisjoint(rule.per):
             message = (
-                "a caller can make up names of models, and each has a count of its own: count by "
-                "[account, model], or name the models whole in the match"
+                f"{MADE_UP}: count by [account, {by}], or name the {WHOLE[by]} whole in the match"
             )
             yield written.entries[rule.id].problem(message, "per")
+        elif rule.window.name == LIFETIME:
+            message = f"{MADE_UP}, for ever: name the {WHOLE[by]} whole in the match"
+            yield written.entries[rule.id].problem(message, "window")
+
+
+MADE_UP = "a caller can make up names of models, and each has a count of its own"
+WHOLE = {"model": "models", "model_group": "groups"}
+
+
+def _bounded(rule: QuotaRule, by: str) -> bool:
+    """Whether the match lets in only so many names. A model that no group names is its own."""
+    reach = Reach(rule.match.conditions)
+    return any(reach.values(fact) is not None for fact in {MODEL, DIMENSION_FACTS[by]})
+
+
+def learned(written: Written) -> Iterator[Problem]:
+    """Learned limits of which callers are told: they would see others' use change theirs."""
+    for rule in written.policy.quotas:
+        if rule.recognizes or rule.mode is Mode.SHADOW:
+            continue
+        for limit in rule.limits if written.entries[rule.id].says("limit") else ():
+            if limit.ordinary:
+                message = (
+                    "callers are told this limit, and it changes by itself: write an amount, or "
+                    "count by cluster (per: cluster), of which nobody is told"
+                )
+                yield written.entries[rule.id].problem(message, "limit", limit.unit.value)
 
 
 # Dimensions of which a caller has one: what is counted by one of these, too, is his own.
 BOUNDING = frozenset(("account", "key", "organization", "network", "cluster"))
 
-QUOTAS = (uncounted, assumed, unread_share, bursts, made_up)
+QUOTAS = (uncounted, assumed, unread_share, bursts, made_up, learned)

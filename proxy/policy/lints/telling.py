@@ -11,7 +11,7 @@ from proxy.policy.lints.shadowed import verdict_of
 from proxy.policy.lints.surfaces import NAMELESS, WRITELESS
 from proxy.policy.problem import Problem
 from proxy.policy.reveals import giving_away
-from proxy.policy.rules import AccessRule, FingerprintRule
+from proxy.policy.rules import AccessRule, AnyRule, FingerprintRule, QuotaRule
 from proxy.policy.schema_rule import RuleSpec
 from proxy.policy.written import Written
 
@@ -51,12 +51,21 @@ def without_fuse(written: Written) -> Iterator[Problem]:
     """Rules that refuse those they recognize, with nothing to stop them when they are wrong."""
     for rule in written.policy.rules:
         refuses = rule.mode is Mode.ENFORCE and verdict_of(rule).refuses
-        if refuses and rule.recognizes and rule.fuse is None and not rule.legal:
+        if refuses and _by_fingerprint(rule) and rule.fuse is None and not rule.legal:
             message = (
                 "this rule refuses whom it recognizes, and what is popular is shared innocently: "
                 "give it a fuse, such as {accounts: 50, within: 10m}"
             )
             yield written.entries[rule.id].problem(message)
+
+
+def _by_fingerprint(rule: AnyRule) -> bool:
+    """Whether it recognizes by what is shared. How many accounts a cluster has is for those to
+    choose who run it: they would blow a fuse."""
+    facts = set(rule.match.facts)
+    if isinstance(rule, QuotaRule) and rule.by is not None:
+        facts |= rule.by.facts
+    return isinstance(rule, FingerprintRule) or any(f.startswith("fingerprint.") for f in facts)
 
 
 def unchanged(written: Written) -> Iterator[Problem]:

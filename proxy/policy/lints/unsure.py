@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from proxy.model.facts import CATALOGUE, Fact
-from proxy.model.verdict import RuleKind
+from proxy.model.verdict import OnMissing, RuleKind
 from proxy.policy.cel.names import FACTS, facts_in, guarded_in, names_in
 from proxy.policy.cel.text import scan
 from proxy.policy.lints.quotas import ALWAYS_KNOWN
@@ -57,13 +57,46 @@ def answers(written: Written) -> Iterator[Problem]:
             yield entry.problem(message, "on_error", at_key=True)
 
 
+def on_everybody(written: Written) -> Iterator[Problem]:
+    """on_missing: apply where it is clusters of which nothing is known: of everybody then."""
+    for rule in written.policy.rules:
+        entry = written.entries[rule.id]
+        if rule.on_missing is not OnMissing.APPLY or not entry.says("on_missing"):
+            continue
+        fact = next(iter(sorted(_cluster_facts(rule))), None)
+        if isinstance(rule, QuotaRule) and "cluster" in rule.per:
+            if _hangs_on_clusters(rule):
+                message = "whose cluster is not known is counted nowhere: remove on_missing"
+                yield entry.problem(message, "on_missing")
+        elif fact is not None:
+            message = (
+                f"where nothing says who is in a cluster {fact} is known of nobody, and the rule "
+                "acts on everybody: write on_missing: abstain"
+            )
+            yield entry.problem(message, "on_missing")
+
+
+def _cluster_facts(rule: AnyRule) -> frozenset[str]:
+    """The facts about clusters that its match needs."""
+    return frozenset(fact for fact in _needed(rule) if fact.startswith("cluster."))
+
+
+def _hangs_on_clusters(rule: QuotaRule) -> bool:
+    """Whether of all that it needs only clusters may be unknown."""
+    others = {fact for fact in _needed(rule) - _cluster_facts(rule) if CATALOGUE[fact].optional}
+    return not others and ALWAYS_KNOWN.union(("cluster",)).issuperset(rule.per)
+
+
+def _needed(rule: AnyRule) -> frozenset[str]:
+    """The facts of its match, without those that it asks for by has()."""
+    expressions = [a for a in rule.match.conditions if isinstance(a, Expression)]
+    return rule.match.facts.difference(*(atom.guarded for atom in expressions))
+
+
 def _may_miss(rule: AnyRule) -> bool:
     own = rule.kind in (RuleKind.GEOGRAPHY, RuleKind.FINGERPRINT)
-    guarded = frozenset[str]().union(
-        *(a.guarded for a in rule.match.conditions if isinstance(a, Expression))
-    )
-    optional = {fact for fact in rule.match.facts if CATALOGUE[fact].optional}
-    return own or bool(optional - guarded) or _may_name_nobody(rule)
+    optional = any(CATALOGUE[fact].optional for fact in _needed(rule))
+    return own or optional or _may_name_nobody(rule)
 
 
 def _may_name_nobody(rule: AnyRule) -> bool:
@@ -94,4 +127,4 @@ def _in_cel(entry: Entry, text: str) -> bool:
     return text in (entry.spec.match.cel or "")
 
 
-UNSURE = (unguarded, answers, idle_clauses)
+UNSURE = (unguarded, answers, on_everybody, idle_clauses)
