@@ -15,10 +15,13 @@ from proxy.detect.sharing import TemplateSharing
 from proxy.engine.judge import judge, refused
 from proxy.engine.plan import plan
 from proxy.engine.settle import settle, settle_batch
+from proxy.facts.batch_sample import BatchSample
 from proxy.facts.directory import Directory
-from proxy.facts.fingerprints import tokens as fingerprint_tokens
+from proxy.facts.fingerprints import fingerprints, prepare
+from proxy.facts.network_traits import network_tokens
 from proxy.facts.places import Anonymizers, Places
 from proxy.facts.pseudonyms import Pseudonyms
+from proxy.facts.relations import Relations
 from proxy.model.account import AccountStatus, Caller
 from proxy.model.batch import BatchCount, BatchUsage
 from proxy.model.decision import Decision, Refusal, RuleOutcome
@@ -29,19 +32,22 @@ from proxy.model.exchange import (
     BodyKind,
     Dialect,
     Headers,
+    Prompt,
     Surface,
 )
 from proxy.model.facts import Facts, FactValue
 from proxy.model.plan import Charge, Correction, Plan, Readings
 from proxy.model.price import Price
 from proxy.model.record import Record
-from proxy.model.sighting import ClusterIndex, Sighting
+from proxy.model.sighting import Described, SharingIndex, Sighting
 from proxy.model.usage import Outcome
 from proxy.model.verdict import Durability, Mode, RefusalKind, RuleKind, Verdict
 from proxy.pipeline import records
+from proxy.pipeline.borrowed import Borrowed
 from proxy.pipeline.enactable import enactable
+from proxy.pipeline.given import NOTHING_GIVEN, Given
 from proxy.pipeline.learned import Learned
-from proxy.pipeline.weigh import Lookups, Weighed, gather
+from proxy.pipeline.weigh import Lookups, Weighed, gather, place_of
 from proxy.policy.candidates import CandidateIndex
 from proxy.policy.match import wildcards
 from proxy.policy.rules import UNNAMED_OUTPUT, PolicySet, QuotaRule
@@ -51,7 +57,10 @@ from proxy.wire.request import read
 from proxy.wire.surfaces import dialect_of, find
 
 NS_PER_S = 1_000_000_000
-ClusterFacts = Callable[[str], Mapping[str, FactValue]]  # what is known of an account's clusters
+# What is known of the clusters of an account, and of an exchange that shows these fingerprints.
+ClusterFacts = Callable[[Described, Sequence[int]], Mapping[str, FactValue]]
+# Where sightings go, with the texts from which sketches are made.
+Seen = Callable[[Described, Sighting, Prompt], None]
 UNKNOWN_KEY = "The API key is missing or not valid."
 
 # Gauger's own checks, by what they refuse; rules of the policy never carry these names.
@@ -74,9 +83,13 @@ _PLAIN_SEGMENT = re.compile(
 )
 
 
-def no_clusters(_: str) -> Mapping[str, FactValue]:
+def no_clusters(_account: Described, _tokens: Sequence[int]) -> Mapping[str, FactValue]:
     """Where nothing says who is in which cluster, nothing is known."""
     return {}
+
+
+def seen_by_nobody(_account: Described, _sighting: Sighting, _prompt: Prompt) -> None:
+    """Where no detector runs."""
 
 
 class Pipeline:
@@ -103,15 +116,25 @@ class Pipeline:
         self.places = places
         self.anonymizers = anonymizers
         self.detector = detector
-        self.index: ClusterIndex = detector.advance(0)
+        self.index: SharingIndex = detector.advance(0)
         self.clusters: ClusterFacts = no_clusters
+        self.seen: Seen = seen_by_nobody
+        self.traits = False  # whether records keep the fingerprints of what is seen
+        self._relations = Relations(fingerprint_key)
         self.learned = Learned()
+        self.borrowed = Borrowed()
         self.mark: records.MarkOf | None = Tokens(fingerprint_key).mark
         self._pseudonyms = pseudonyms
         self._fingerprint_key = fingerprint_key
+        prepare()
         self._durability = durability
         self._opened = wildcards(open_paths)
         self._max_json_depth = max_json_depth
+
+    @property
+    def fingerprint_key(self) -> bytes:
+        """The key of the fingerprints."""
+        return self._fingerprint_key
 
     def adopt(self, policy: PolicySet) -> None:
         """Judge by another policy set from the next exchange on; counts and sightings stay.
@@ -172,11 +195,12 @@ class Pipeline:
         who: Caller | Refusal,
         problem: Refusal | None = None,
         batch: BatchCount | None = None,
+        given: Given = NOTHING_GIVEN,
     ) -> Weighed:
         """Read the request, gather facts, and plan.
 
         `problem` is what the edge found wrong with the body (too large, too slow, not decodable),
-        `batch` what the lines of a submitted batch ask for.
+        `batch` what the lines of a submitted batch ask for, `given` what was read before.
         """
         dialect = surface.dialect if surface else dialect_of(arrival.path, arrival.headers)
         if surface is None:
@@ -187,24 +211,29 @@ class Pipeline:
         if isinstance(who, Refusal) or problem is not None:
             refusal = who if isinstance(who, Refusal) else problem
             return self._refused(arrival, surface, dialect, who, refusal)
-        asked = self._read(arrival, surface)
+        asked = self._read(arrival, surface) if given.asked is None else given.asked
         if isinstance(asked, BadRequest):
             return self._refused(arrival, surface, dialect, who, _bad_request(asked))
-        charged = surface
+        charged, alone = surface, asked
         if batch is not None:
             asked, charged = self._of_batch(asked, batch), replace_surface(surface, generates=True)
-        tokens = fingerprint_tokens(asked.prompt, self._fingerprint_key)
+        place = place_of(arrival.client_ip, self.places, self.anonymizers)
+        key = self._fingerprint_key
+        if given.tokens is None:
+            tokens = fingerprints(arrival, alone, place, key)
+        else:
+            tokens = (*network_tokens(place, key), *given.tokens)
+        if batch is not None:
+            tokens = tuple(dict.fromkeys((*tokens, *batch.tokens)))
         lookups = Lookups(
-            self.places.country,
-            self.places.asn,
-            self.anonymizers.kind,
             self.index.template_accounts,
             self.policy.model_group,
             self.clusters,
             self.learned.output_p95,
             self.learned.input_factor,
         )
-        facts = gather(arrival, charged, asked, who, tokens, lookups)
+        described = self._relations.of(who.account)
+        facts = given.over(gather(arrival, charged, asked, who, described, tokens, place, lookups))
         wanted = self.plan(facts, arrival.at_ns, arrival.id)
         return Weighed(
             arrival,
@@ -231,7 +260,12 @@ class Pipeline:
             requests=max(1, batch.requests),
             input_tokens_estimate=batch.input_tokens,
             max_output_tokens=batch.max_output_tokens + unbounded,
+            prompt=Prompt(turns=max(1, asked.prompt.turns)),
         )
+
+    def batch_sample(self) -> BatchSample:
+        """What fingerprints the lines of one batch while they are counted."""
+        return BatchSample(self._fingerprint_key)
 
     def plan(self, facts: Facts, at_ns: int, id_: str = "") -> Plan:
         """What the policy wants for an exchange with these facts at that time."""
@@ -239,9 +273,14 @@ class Pipeline:
         return plan(candidates, facts, at_ns, self._durability, self.disarmed, id_)
 
     def decide(self, weighed: Weighed, readings: Readings) -> Decision:
-        """The decision; a pure function of the weighed exchange and the readings."""
+        """The decision; a pure function of the weighed exchange and the readings.
+
+        What it shows of limits also hangs on what the account was told before (`borrowed`).
+        """
         if weighed.refusal is None:
             said = judge(self.policy, weighed.plan, readings, weighed.index, weighed.facts)
+            account = str(weighed.facts["account.id"])
+            said = self.borrowed.shown(account, said, weighed.arrival.at_ns)
             return enactable(weighed.surface, said)
         outcome = RuleOutcome(
             rule=CHECKS.get(weighed.refusal.kind, "gauger.request"),
@@ -254,23 +293,30 @@ class Pipeline:
 
     def decision_record(self, weighed: Weighed, readings: Readings, decision: Decision) -> Record:
         """The audit entry of a decision."""
+        traits = weighed.tokens if self.traits and _is_seen(weighed) else None
         return records.decision_record(
-            weighed, readings, decision, self._pseudonyms.of, self.policy.reads, self.mark
+            weighed, readings, decision, self._pseudonyms.of, self.policy.reads, self.mark, traits
         )
 
     def observe(self, weighed: Weighed, decision: Decision, position: int) -> None:
         """Show the exchange to the detector, once it has its place in the log."""
-        if weighed.caller is None or not weighed.tokens:
+        if weighed.caller is None or weighed.asked is None:
             return
-        self.detector.observe(
-            Sighting(
-                position=position,
-                at_ns=weighed.arrival.at_ns,
-                account=weighed.caller.account.account,
-                tokens=weighed.tokens,
-                served=not decision.verdict.refuses,
-            )
+        key, asked = weighed.caller.key, weighed.asked
+        sighting = Sighting(
+            position=position,
+            at_ns=weighed.arrival.at_ns,
+            account=weighed.caller.account.account,
+            tokens=weighed.tokens,
+            served=not decision.verdict.refuses,
+            turns=asked.prompt.turns,
+            input_tokens=asked.input_tokens_estimate,
+            requests=asked.requests,
+            honeypot=key is not None and key.honeypot,
         )
+        self.detector.observe(sighting)
+        if _is_seen(weighed):
+            self.seen(self._relations.of(weighed.caller.account), sighting, asked.prompt)
 
     def advance(self, now_ns: int) -> None:
         """Let the detector take the steps that are due, and look things up in what it found."""
@@ -345,6 +391,13 @@ class Pipeline:
         return Weighed(
             arrival, surface, dialect, None, caller, facts, (), empty, self.index.version, refusal
         )
+
+
+def _is_seen(weighed: Weighed) -> bool:
+    """Whether the detector is shown an exchange: of a known caller, generating, or a batch."""
+    if weighed.caller is None or weighed.asked is None or weighed.surface is None:
+        return False
+    return weighed.surface.generates or weighed.batch is not None
 
 
 def _bad_request(bad: BadRequest) -> Refusal:

@@ -1,6 +1,8 @@
 """What the audit log says of an exchange: pseudonyms for who, plain values for what and why."""
 
-from collections.abc import Callable, Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping, Sequence
+from struct import pack, unpack
 
 from proxy.model.batch import BatchUsage
 from proxy.model.decision import Decision, RuleOutcome
@@ -53,6 +55,8 @@ DEFAULTS: Mapping[str, object] = {
     "account.labels": (),
 }
 
+MOST_TRAITS = 40  # fingerprints that a record keeps
+
 Pseudonym = Callable[[str, str], str]
 MarkOf = Callable[[Charge], str]
 
@@ -64,11 +68,13 @@ def decision_record(
     pseudonym: Pseudonym,
     reads: frozenset[str],
     mark: MarkOf | None = None,
+    traits: Sequence[int] | None = None,
 ) -> Record:
     """The record of a decision: who (pseudonyms), what was known, what was read, what was said.
 
     `reads` names the facts that the policy set reads. `mark` names the counters, so that the log
-    can tell what a store forgot.
+    can tell what a store forgot; `traits` are the fingerprints of an exchange that the detector is
+    shown, so that the log can tell what it missed.
     """
     fields: dict[str, Json] = {
         name: pseudonym(name, str(weighed.facts[fact]))
@@ -97,11 +103,29 @@ def decision_record(
         fields["taken"] = taken = readings.taken and decision.refusal is None
         if taken and mark is not None:
             fields["counters"] = [mark(charge) for charge in weighed.plan.charges]
+    if traits is not None:
+        fields["traits"] = traits_text(traits)
+        if weighed.asked is not None and weighed.asked.prompt.turns != 1:
+            fields["turns"] = weighed.asked.prompt.turns
     fields["facts"] = _facts(weighed.facts, reads)
     fields["policy"] = decision.policy
     fields["index"] = decision.index
     fields["durability"] = decision.durability.word
     return Record("decision", weighed.arrival.id, weighed.arrival.at_ns, fields)
+
+
+def traits_text(traits: Sequence[int]) -> str:
+    """Fingerprints as a record keeps them: base64 of 64-bit numbers, big-endian."""
+    kept = traits[:MOST_TRAITS]
+    return b64encode(pack(f">{len(kept)}Q", *kept)).decode()
+
+
+def traits_of(text: str) -> tuple[int, ...]:
+    """The fingerprints that a record keeps. ValueError for what is none."""
+    data = b64decode(text, validate=True)
+    if len(data) % 8:
+        raise ValueError(f"{len(data)} bytes are no fingerprints")
+    return unpack(f">{len(data) // 8}Q", data)
 
 
 def completion_record(

@@ -1,16 +1,21 @@
 """From arrival to plan: what an exchange is, in values that the engine can judge."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from proxy.facts.address import network_of
+from proxy.facts.fingerprints import NOWHERE
+from proxy.facts.network_traits import Place
 from proxy.facts.owners import ways_to
+from proxy.facts.places import Anonymizers, Places
 from proxy.model.account import Caller
 from proxy.model.batch import BatchCount
 from proxy.model.decision import Refusal
 from proxy.model.exchange import Arrival, Asked, BodyKind, Dialect, Surface
 from proxy.model.facts import Facts, FactValue
 from proxy.model.plan import Plan
+from proxy.model.sighting import Described
+from proxy.model.trait import CODE_MASK, Trait
 from proxy.model.verdict import Unit
 from proxy.policy.countries import COUNTRIES
 
@@ -27,8 +32,8 @@ class Weighed:
     """An exchange ready for the store and the judge.
 
     `refusal` is what Gauger's own checks (identity, surface, readable body) say before any rule;
-    the plan is then empty. `tokens` are fingerprints by trait; `index` is the version of
-    the cluster index that the facts rest on. `batch` is what the lines of a batch ask for that
+    the plan is then empty. `tokens` are fingerprints (`proxy.model.trait`); `index` is the version
+    of the sharing index that the facts rest on. `batch` is what the lines of a batch ask for that
     is submitted.
     """
 
@@ -38,7 +43,7 @@ class Weighed:
     asked: Asked | None
     caller: Caller | None
     facts: Facts
-    tokens: tuple[tuple[str, str], ...]
+    tokens: tuple[int, ...]
     plan: Plan
     index: int
     refusal: Refusal | None = None
@@ -49,12 +54,9 @@ class Weighed:
 class Lookups:
     """Where facts come from; each answers None for what it does not know."""
 
-    country: Callable[[str], str | None]
-    asn: Callable[[str], int | None]
-    anonymizer: Callable[[str, int | None], str | None]
-    template_accounts: Callable[[str], dict[int, int]]
+    template_accounts: Callable[[int], dict[int, int]]
     model_group: Callable[[str], str]
-    cluster: Callable[[str], Mapping[str, FactValue]]
+    cluster: Callable[[Described, Sequence[int]], Mapping[str, FactValue]]
     expected_output: Callable[[str, str], int | None]
     input_factor: Callable[[str, str], float]
 
@@ -64,7 +66,9 @@ def gather(
     surface: Surface,
     asked: Asked,
     caller: Caller,
-    tokens: tuple[tuple[str, str], ...],
+    described: Described,
+    tokens: tuple[int, ...],
+    place: Place,
     lookups: Lookups,
 ) -> Facts:
     """The static facts of an exchange; what is not known is absent."""
@@ -90,9 +94,9 @@ def gather(
     elif (expected := lookups.expected_output(asked.model or "", surface.name)) is not None:
         facts["request.expected_output_tokens"] = expected
     _add_account(facts, caller, arrival.at_ns)
-    facts.update(lookups.cluster(caller.account.account))
-    if arrival.client_ip is not None:
-        _add_client(facts, arrival.client_ip, lookups)
+    facts.update(lookups.cluster(described, tokens))
+    if place.address is not None:
+        _add_client(facts, place.address, place)
     if arrival.ja4:
         facts["client.ja4"] = arrival.ja4
     _add_fingerprints(facts, tokens, lookups)
@@ -142,28 +146,42 @@ def own_limits(limits: Mapping[str, Mapping[str, float]]) -> dict[str, int]:
     }
 
 
-def _add_client(facts: dict[str, FactValue], address: str, lookups: Lookups) -> None:
+def place_of(address: str | None, places: Places, anonymizers: Anonymizers) -> Place:
+    """Where a client is, as far as databases and lists say."""
+    if address is None:
+        return NOWHERE
+    country, asn = places.country(address), places.asn(address)
+    # Databases say EU, ZZ or XX where they do not know.
+    known = country if country in COUNTRIES else None
+    return Place(address, known, asn, anonymizers.kind(address, asn))
+
+
+def _add_client(facts: dict[str, FactValue], address: str, place: Place) -> None:
     facts["client.address"] = address
     facts["client.network"] = network_of(address)
-    country = lookups.country(address)
-    # Databases say EU, ZZ or XX where they do not know.
-    if country is not None and country in COUNTRIES:
-        facts["client.country"] = country
-    asn = lookups.asn(address)
-    if asn is not None:
-        facts["client.asn"] = asn
-    anonymizer = lookups.anonymizer(address, asn)
-    if anonymizer is not None:
-        facts["client.anonymizer"] = anonymizer
+    if place.country is not None:
+        facts["client.country"] = place.country
+    if place.asn is not None:
+        facts["client.asn"] = place.asn
+    if place.anonymizer is not None:
+        facts["client.anonymizer"] = place.anonymizer
 
 
 def _add_fingerprints(
-    facts: dict[str, FactValue], tokens: tuple[tuple[str, str], ...], lookups: Lookups
+    facts: dict[str, FactValue], tokens: tuple[int, ...], lookups: Lookups
 ) -> None:
-    """A prompt without a template token is shared with nobody: known to be zero."""
+    """A prompt without a template token is shared with nobody: known to be zero.
+
+    A batch has several: the most shared one counts.
+    """
     counts: dict[int, int] = {}
-    for trait, token in tokens:
-        facts[f"fingerprint.{trait}"] = token
-        if trait == "template":
-            counts = lookups.template_accounts(token)
+    for token in tokens:
+        match token & CODE_MASK:
+            case Trait.SYSTEM:
+                facts.setdefault("fingerprint.system", f"{token:016x}")
+            case Trait.TEMPLATE:
+                found = lookups.template_accounts(token)
+                if not counts or sum(found.values()) > sum(counts.values()):
+                    facts["fingerprint.template"] = f"{token:016x}"
+                    counts = found
     facts["fingerprint.template_accounts"] = counts

@@ -15,12 +15,16 @@ from proxy.wire.refuse import answer
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What was recorded, what it was weighed to, what was read and decided; the fuses it blew."""
+    """What was recorded, what it was weighed to, what was read and decided; the fuses it blew.
+
+    `cluster` is the account's at that moment, whether or not a rule acted on it.
+    """
 
     recorded: RecordedExchange
     weighed: Weighed
     readings: Readings
     decision: Decision
+    cluster: str | None = None
     blown: tuple[Blown, ...] = ()
 
     @property
@@ -45,7 +49,7 @@ class Judged:
             "rules": [_said(outcome) for outcome in decision.spoke],
             "shadow": [_said(outcome) for outcome in decision.shadow],
             "answer": rendered,
-            "cluster": None,
+            "cluster": self.cluster,
             "policy": decision.policy,
         }
 

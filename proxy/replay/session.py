@@ -5,7 +5,6 @@ fall due at the recorded end of each answer, and the detector steps at its fixed
 The same inputs and secrets give the same decisions to the byte.
 """
 
-import heapq
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,19 +14,28 @@ from typing import Any, Self
 from proxy.audit.sync_log import SyncAuditLog
 from proxy.facts.clusters import cluster_facts
 from proxy.facts.directory import Directory
-from proxy.model.decision import Decision
-from proxy.model.plan import Readings
+from proxy.facts.relations import Relations
+from proxy.model.batch import BatchCount
+from proxy.model.decision import Decision, Refusal
+from proxy.model.facts import FactValue
+from proxy.model.plan import Correction, Readings
 from proxy.model.record import Record
 from proxy.model.usage import Outcome
+from proxy.model.verdict import Algorithm
 from proxy.pipeline.fuses import Blown, Disarmed, Fuses
 from proxy.pipeline.pipeline import Pipeline
 from proxy.pipeline.weigh import Weighed
 from proxy.policy.rules import PolicySet
+from proxy.replay.ahead import Reader
+from proxy.replay.answers import Answers
+from proxy.replay.batches import BATCHED, Batches, counted, uploads
+from proxy.replay.detecting import Detecting, Detects
+from proxy.replay.detector_of import detector_of, sketch_of
 from proxy.replay.inputs import FilePath, directory_of, settings_of
 from proxy.replay.judged import Judged
 from proxy.replay.summary import Summary
-from proxy.replay.traffic import RecordedExchange, TrafficError, parse_dict
-from proxy.replay.usages import Usages
+from proxy.replay.told import Line, Prepared, prepared_from
+from proxy.replay.traffic import TrafficError
 from proxy.settings.assemble import assemble
 from proxy.settings.clusters import load_clusters
 from proxy.settings.secrets import REPLAY_KEY, configured
@@ -45,7 +53,8 @@ class Session:
     as JSON Lines, or one that is loaded already; `geo` and `anonymizers` replace those of the
     configuration, `policy` its policies. `audit` is full, digest (hashes instead of records) or
     none, written to `audit_directory`; nothing else is ever written. Raises ProblemsError,
-    DirectoryError, PlacesError or AuditError for inputs that cannot be used.
+    DirectoryError, PlacesError or AuditError for inputs that cannot be used. `detector` stands in
+    for the one that the settings ask for.
     """
 
     def __init__(
@@ -59,6 +68,7 @@ class Session:
         audit: str = "none",
         audit_directory: FilePath | None = None,
         environment: Mapping[str, str] | None = None,
+        detector: Detects | None = None,
     ) -> None:
         if audit not in ("full", "digest", "none"):
             msg = f'audit is "full", "digest" or "none", not "{audit}"'
@@ -66,17 +76,24 @@ class Session:
         settings = settings_of(config, geo, anonymizers, environment)
         keys = configured(settings, missing=REPLAY_KEY)
         assert keys is not None
+        self._key, self._max_depth = keys.fingerprint, settings.server.max_json_depth
         directory = directory_of(settings.accounts if accounts is None else accounts)
         self._pipeline: Pipeline = assemble(settings, keys, directory, policy)
-        if settings.clusters is not None:
-            found = load_clusters(settings.clusters)
-            self._pipeline.clusters = partial(cluster_facts, found)
+        written = load_clusters(settings.clusters) if settings.clusters is not None else None
+        if written is not None:
+            self._pipeline.clusters = partial(cluster_facts, written, None)
+        detector = detector or detector_of(settings, keys.fingerprint)
+        self._detecting: Detecting | None = None
+        if detector is not None:
+            make = partial(sketch_of, key=keys.fingerprint)
+            self._detecting = Detecting(detector, self._pipeline, written, make)
+        self._relations = Relations(keys.fingerprint)
         self._fuses = Fuses(self._pipeline.policy)
         self._store = MemoryStore()
         self._log: SyncAuditLog | None = None
         self._audit = (audit, Path(audit_directory) if audit_directory else None)
-        self._due: list[tuple[int, int, Weighed, Readings, Outcome]] = []
-        self._usages = Usages()
+        self._answers = Answers()
+        self._batches = Batches()
         self._positions = 0
         self._now_ns = 0
         self.summary = Summary()
@@ -86,33 +103,32 @@ class Session:
         """The policy set that judges."""
         return self._pipeline.policy
 
+    def reader(self) -> Reader:
+        """What reads lines ahead for this session, here or in another process."""
+        return Reader(self._key, self._max_depth, sketches=self._detecting is not None)
+
     @property
     def disarmed(self) -> tuple[Disarmed, ...]:
         """The rules that a fuse, or `disarm`, has lowered to shadow."""
         return self._fuses.disarmed
 
-    def exchange(self, line: dict[str, Any] | RecordedExchange) -> dict[str, Any]:
+    def exchange(self, line: Line) -> dict[str, Any]:
         """Judge one exchange: a dict in the traffic format in, one in the decisions format out.
 
         Raises TrafficError for a line that cannot be read or goes back in time.
         """
         return self.judge(line).line()
 
-    def judge(self, line: dict[str, Any] | RecordedExchange) -> Judged:
+    def judge(self, line: Line) -> Judged:
         """The same with everything that the decision rests on."""
-        try:
-            recorded = line if isinstance(line, RecordedExchange) else parse_dict(line)
-        except ValueError as error:
-            raise TrafficError(str(error)) from error
-        if recorded.at_ns < self._now_ns:
+        prepared = prepared_from(line)
+        recorded, arrival = prepared.recorded, prepared.arrival
+        if arrival.at_ns < self._now_ns:
             msg = f"exchange {recorded.id} goes back in time (ts {recorded.ts})"
             raise TrafficError(msg)
-        self._advance(recorded.at_ns)
-        arrival = recorded.arrival()
+        self._advance(arrival.at_ns)
         pipeline = self._pipeline
-        surface = pipeline.surface(arrival.method, arrival.path, arrival.headers)
-        who = pipeline.identify(arrival.headers, arrival.at_ns, named_key=arrival.named_key)
-        weighed = pipeline.weigh(arrival, surface, who)
+        weighed = self._weigh(prepared)
         readings = self._store.take(weighed.plan)
         decision = pipeline.decide(weighed, readings)
         if decision.refusal is not None and readings.taken:
@@ -120,12 +136,36 @@ class Session:
             corrections = pipeline.settle(weighed, readings, NEVER_SENT)
             self._store.correct(weighed.plan, corrections)
         position = self._record_decision(weighed, readings, decision)
+        if self._detecting is not None:
+            self._detecting.sketched = prepared.sketched
         pipeline.observe(weighed, decision, position)
         blown = self._watch_fuses(weighed, decision)
         if decision.refusal is None:
-            self._forward(recorded, weighed, readings)
+            self._forward(prepared, weighed, readings)
         self.summary.add(weighed, decision)
-        return Judged(recorded, weighed, readings, decision, blown)
+        self.summary.lacked(prepared.given.lacking, weighed, pipeline.policy)
+        return Judged(recorded, weighed, readings, decision, self._cluster(weighed), blown)
+
+    def _weigh(self, prepared: Prepared) -> Weighed:
+        """Whose it is, what it asks for, and what the rules want for it."""
+        pipeline, arrival, problem = self._pipeline, prepared.arrival, prepared.problem
+        surface = pipeline.surface(arrival.method, arrival.path, arrival.headers)
+        who = pipeline.identify(
+            arrival.headers,
+            arrival.at_ns,
+            named_account=arrival.named_account,
+            named_key=arrival.named_key,
+        )
+        batch = None
+        if isinstance(who, Refusal):
+            who = problem or who
+        elif surface is not None and problem is None and surface.name in BATCHED:
+            count = prepared.batch or counted(surface, arrival, pipeline.batch_sample())
+            ordered = self._batches.ordered(who.account.account, arrival, count)
+            self.summary.batches_unknown = self._batches.unknown
+            problem = ordered if isinstance(ordered, Refusal) else None
+            batch = ordered if isinstance(ordered, BatchCount) else None
+        return pipeline.weigh(arrival, surface, who, problem, batch, prepared.given)
 
     def adopt(self, policy: PolicySet) -> None:
         """Judge by another policy set from now on, as a gateway does that takes up new files."""
@@ -152,17 +192,17 @@ class Session:
         self._pipeline.directory.add(account)
 
     def clusters(self) -> list[dict[str, Any]]:
-        """Clusters as they stand, in the clusters format. The present detector states none."""
-        return []
+        """Clusters as the detector states them now, in the clusters format."""
+        return self._detecting.clusters() if self._detecting else []
 
     def cluster_events(self) -> list[dict[str, Any]]:
-        """Events since the last call, in the cluster_events format. None, as above."""
-        return []
+        """Events since the last call, in the cluster_events format."""
+        return self._detecting.events() if self._detecting else []
 
     def close(self) -> None:
         """Settle what is still open and close the audit log."""
-        while self._due:
-            self._settle_next()
+        while due := self._answers.next():
+            self._settle(*due)
         if self._log is not None:
             self._log.close()
             self._log = None
@@ -179,34 +219,36 @@ class Session:
         self.close()
 
     def _advance(self, to_ns: int) -> None:
-        while self._due and self._due[0][0] <= to_ns:
-            self._settle_next()
+        while due := self._answers.next(to_ns):
+            self._settle(*due)
         self._now_ns = max(self._now_ns, to_ns)
         self._pipeline.advance(self._now_ns)
+        changed = self._detecting is not None and self._detecting.advance(self._now_ns)
+        if changed and self._detecting is not None and (log := self._opened_log(self._now_ns)):
+            log.append(self._detecting.record(self._now_ns))
 
-    def _settle_next(self) -> None:
-        ended_ns, _, weighed, readings, outcome = heapq.heappop(self._due)
-        corrections = self._pipeline.settle(weighed, readings, outcome)
+    def _settle(
+        self, ended_ns: int, _: int, weighed: Weighed, readings: Readings, outcome: Outcome
+    ) -> None:
+        if weighed.batch is not None and outcome.forwarded and outcome.status < 400:
+            # It goes on after the answer: what it took stays counted, but for its leases.
+            leases = [c for c in weighed.plan.charges if c.algorithm is Algorithm.CONCURRENT]
+            corrections = tuple([Correction(lease, -1) for lease in leases if readings.taken])
+        else:
+            corrections = self._pipeline.settle(weighed, readings, outcome)
         self._store.correct(weighed.plan, corrections)
         self._append(self._pipeline.completion_record(weighed, outcome, corrections, ended_ns))
 
-    def _forward(self, recorded: RecordedExchange, weighed: Weighed, readings: Readings) -> None:
+    def _forward(self, prepared: Prepared, weighed: Weighed, readings: Readings) -> None:
         """Schedule the settlement of an admitted exchange at the recorded end of its answer."""
-        response = recorded.response
-        model = (weighed.asked.model if weighed.asked else None) or ""
-        usage = response.read_usage() if response else self._usages.imputed(model)
-        if response and usage is not None:
-            self._usages.note(model, usage)
-        elif response is None:
-            self.summary.imputed += 1
-        status = response.status if response else 200
-        outcome = Outcome(status=status, complete=True, usage=usage)
-        ended_ns = weighed.arrival.at_ns + round(
-            (response.duration_s if response else 0.0) * NS_PER_S
-        )
-        self._positions += 1
-        heapq.heappush(self._due, (ended_ns, self._positions, weighed, readings, outcome))
-        self.summary.count_tokens("admitted", usage)
+        usage, imputed = self._answers.expect(prepared.recorded, weighed, readings)
+        self.summary.admitted(usage, imputed=imputed)
+        if weighed.caller is not None and uploads(weighed.surface, weighed.arrival):
+            count = prepared.batch or counted(
+                weighed.surface, weighed.arrival, self._pipeline.batch_sample()
+            )
+            if count is not None:
+                self._batches.uploaded(weighed.caller.account.account, count)
 
     def _record_decision(self, weighed: Weighed, readings: Readings, decision: Decision) -> int:
         log = self._opened_log(weighed.arrival.at_ns)
@@ -214,6 +256,15 @@ class Session:
             self._positions += 1
             return self._positions
         return log.append(self._pipeline.decision_record(weighed, readings, decision))
+
+    def _cluster(self, weighed: Weighed) -> str | None:
+        """The account's cluster at this moment, also where the request was refused unread."""
+        facts: Mapping[str, FactValue] = weighed.facts
+        if "cluster.id" not in facts:
+            if weighed.caller is None:
+                return None
+            facts = self._pipeline.clusters(self._relations.of(weighed.caller.account), ())
+        return str(facts.get("cluster.id") or "") or None
 
     def _watch_fuses(self, weighed: Weighed, decision: Decision) -> tuple[Blown, ...]:
         """Count whom the decision refused; a fuse that blows by it is recorded."""

@@ -5,9 +5,14 @@ from typing import Any
 
 from proxy.model.decision import Decision
 from proxy.model.usage import Usage
+from proxy.model.verdict import Unit
 from proxy.pipeline.fuses import Blown
 from proxy.pipeline.weigh import Weighed
+from proxy.policy.rules import PolicySet
 
+ESTIMATE = "request.input_tokens"
+SHARED = "fingerprint.template_accounts"  # which fingerprint rules read, without naming it
+COUNTED_BY_ESTIMATE = frozenset({Unit.TOKENS, Unit.INPUT_TOKENS, Unit.CACHED_TOKENS, Unit.COST})
 NS_PER_S = 1_000_000_000
 
 
@@ -17,6 +22,10 @@ class Summary:
     def __init__(self) -> None:
         self.exchanges = 0
         self.imputed = 0
+        self.imputed_tokens: Counter[str] = Counter()
+        self.lacking: Counter[str] = Counter()  # by fact: exchanges that rules judged without it
+        self.lacked_any = 0
+        self.batches_unknown = 0  # of files that were uploaded before the recording began
         self.warnings = 0
         self.verdicts: Counter[str] = Counter()
         self.modifiers: Counter[str] = Counter()
@@ -41,13 +50,29 @@ class Summary:
             self.tokens["refused"]["input"] += asked.input_tokens_estimate
             self.tokens["refused"]["exchanges"] += 1
 
-    def count_tokens(self, kind: str, usage: Usage | None) -> None:
-        """Add the usage of an exchange that was admitted."""
-        counts = self.tokens[kind]
+    def admitted(self, usage: Usage | None, *, imputed: bool) -> None:
+        """Add the usage of an exchange that was admitted; `imputed` ones are counted apart."""
+        self.imputed += imputed
+        counts = self.tokens["admitted"]
         counts["exchanges"] += 1
+        if imputed and usage is not None:
+            self.imputed_tokens["input"] += usage.input_tokens
+            self.imputed_tokens["output"] += usage.output_tokens
         if usage is not None:
             counts["input"] += usage.input_tokens
             counts["output"] += usage.output_tokens
+
+    def lacked(self, names: tuple[str, ...], weighed: Weighed, policy: PolicySet) -> None:
+        """Count the facts that rules read, or charges rest on, and the recording lacks."""
+        if not names or weighed.refusal is not None:
+            return
+        missed = [name for name in names if name in policy.reads]
+        if SHARED in names and policy.template_windows_s:
+            missed.append(SHARED)
+        if ESTIMATE in names and ESTIMATE not in policy.reads and _counts_tokens(weighed):
+            missed.append(ESTIMATE)
+        self.lacking.update(missed)
+        self.lacked_any += bool(missed)
 
     def blown(self, blown: Blown, exchange: str) -> None:
         """Note a fuse that blew, and by which exchange. A rule's fuse blows once."""
@@ -66,4 +91,13 @@ class Summary:
             "tiers": {tier: dict(sorted(c.items())) for tier, c in sorted(self.tiers.items())},
             "tokens": {kind: dict(sorted(c.items())) for kind, c in sorted(self.tokens.items())},
             "usage_imputed": self.imputed,
+            "tokens_imputed": dict(sorted(self.imputed_tokens.items())),
+            "batches_unknown": self.batches_unknown,
+            "facts_lacking": dict(sorted(self.lacking.items())),
+            "exchanges_lacking": self.lacked_any,
         }
+
+
+def _counts_tokens(weighed: Weighed) -> bool:
+    """Whether a charge rests on the estimate of the input."""
+    return any(charge.unit in COUNTED_BY_ESTIMATE for charge in weighed.plan.charges)

@@ -10,11 +10,15 @@ from typing import Annotated, Any, BinaryIO
 import msgspec
 import zstandard
 
-from proxy.facts.address import canonical
+from proxy.facts.address import canonical, network_of
+from proxy.model.batch import BatchCount
+from proxy.model.decision import Refusal
 from proxy.model.exchange import Arrival
-from proxy.model.usage import Usage
+from proxy.model.usage import Outcome, Usage
+from proxy.model.verdict import RefusalKind
 
 NS_PER_S = 1_000_000_000
+PROBLEM_NOT_RECORDED = "The request could not be read."
 LATEST_S = 100_000_000_000  # the year 5138; from there on the number is in milliseconds
 
 
@@ -33,6 +37,8 @@ class RecordedUsage(msgspec.Struct, frozen=True):
     cache_written_tokens: Tokens | None = None
     output_tokens: Tokens | None = None
     reasoning_tokens: Tokens | None = None
+    images: Tokens | None = None
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=10**9)] | None = None
 
 
 class RecordedTls(msgspec.Struct, frozen=True):
@@ -41,12 +47,55 @@ class RecordedTls(msgspec.Struct, frozen=True):
     ja4: str | None = None
 
 
+class RecordedFingerprints(msgspec.Struct, frozen=True):
+    """Tokens by family, as 16 hex digits, under the key that `key_id` names."""
+
+    key_id: str | None = None
+    tokens: dict[str, list[str]] = {}
+
+
+class RecordedProblem(msgspec.Struct, frozen=True):
+    """Why Gauger's own checks refused a request, where its text was not recorded."""
+
+    kind: RefusalKind
+    message: str = ""
+    status: Annotated[int, msgspec.Meta(ge=400, le=599)] | None = None
+
+    def refusal(self) -> Refusal:
+        """The refusal as it was."""
+        message = self.message or PROBLEM_NOT_RECORDED
+        return Refusal(self.kind, message, status=self.status, should_retry=False)
+
+
 class RecordedResponse(msgspec.Struct, frozen=True):
-    """What the model API answered when it was asked."""
+    """What the model API answered when it was asked.
+
+    A recording of a gateway also says how an answer ended that did not come whole: the fields
+    after `duration_s` are those of `Outcome`.
+    """
 
     status: Annotated[int, msgspec.Meta(ge=0, le=599)] = 200  # 0: no answer came
     usage: RecordedUsage | None = None
     duration_s: Annotated[float, msgspec.Meta(ge=0, le=10_000_000)] = 0.0
+    complete: bool = True
+    delivered_output_tokens: Tokens = 0
+    forwarded: bool = True
+    answer_bytes: Tokens = 0
+    error: str | None = None
+    unknown: bool = False
+
+    def outcome(self, usage: Usage | None) -> Outcome:
+        """How it ended, with this usage."""
+        return Outcome(
+            self.status,
+            self.complete,
+            usage,
+            self.delivered_output_tokens,
+            self.forwarded,
+            self.answer_bytes,
+            self.error,
+            self.unknown,
+        )
 
     def read_usage(self) -> Usage | None:
         """The recorded usage in this project's words; None where nothing was recorded."""
@@ -58,11 +107,17 @@ class RecordedResponse(msgspec.Struct, frozen=True):
             cache_written_tokens=self.usage.cache_written_tokens or 0,
             output_tokens=self.usage.output_tokens or 0,
             reasoning_tokens=self.usage.reasoning_tokens or 0,
+            images=self.usage.images or 0,
+            seconds=self.usage.seconds or 0.0,
         )
 
 
 class RecordedExchange(msgspec.Struct, frozen=True):
-    """One line of traffic.jsonl. `ts` is Unix seconds; `body` is raw JSON as it was sent."""
+    """One line of traffic.jsonl. `ts` is Unix seconds; `body` is raw JSON as it was sent.
+
+    A recording of a gateway names the key's id (or the account, where a trusted peer did), and
+    without capture has fingerprints and facts instead of body, headers and address.
+    """
 
     id: str
     ts: Annotated[float, msgspec.Meta(ge=0, lt=LATEST_S)]
@@ -72,17 +127,31 @@ class RecordedExchange(msgspec.Struct, frozen=True):
     headers: list[tuple[str, str]] = []
     tls: RecordedTls | None = None
     key: str | None = None
+    account: str | None = None
     body: msgspec.Raw = msgspec.Raw()
     body_text: str | None = None
     response: RecordedResponse | None = None
+    fingerprints: RecordedFingerprints | None = None
+    facts: dict[str, Any] | None = None
+    input_tokens_estimate: Tokens | None = None
+    turns: Tokens | None = None
+    background: bool = False
+    problem: RecordedProblem | None = None
+    batch: BatchCount | None = None
 
     @property
     def at_ns(self) -> int:
         """When the request arrived, in Unix nanoseconds, to the microsecond as recorded."""
         return round(self.ts * 1_000_000) * 1_000
 
+    @property
+    def told(self) -> bool:
+        """Whether fingerprints and facts stand here in place of the request."""
+        without = self.body_text is None and bytes(self.body) in (b"", b"null")
+        return without and (self.facts is not None or self.fingerprints is not None)
+
     def arrival(self) -> Arrival:
-        """The request as the edge would have handed it on."""
+        """The request as the edge would have handed it on. ValueError for no address."""
         path, _, query = self.path.partition("?")
         body = self._body()
         return Arrival(
@@ -92,10 +161,11 @@ class RecordedExchange(msgspec.Struct, frozen=True):
             path=path,
             query=query,
             headers=tuple(self.headers),
-            client_ip=canonical(self.client_ip) if self.client_ip else None,
+            client_ip=_address(self.client_ip) if self.client_ip else None,
             body=body,
             body_bytes=len(body or b""),
             ja4=self.tls.ja4 if self.tls else None,
+            named_account=self.account,
             named_key=self.key,
         )
 
@@ -104,6 +174,17 @@ class RecordedExchange(msgspec.Struct, frozen=True):
             return self.body_text.encode("utf-8", "surrogatepass")
         body = bytes(self.body)
         return None if body in (b"", b"null") else body
+
+
+def _address(text: str) -> str:
+    """An address as the edge would have it. ValueError for what is none, such as a hash of one."""
+    address = canonical(text)
+    try:
+        network_of(address)
+    except ValueError as error:
+        msg = f'client_ip: "{text}" is no address; leave it out where it is not known'
+        raise ValueError(msg) from error
+    return address
 
 
 _decode_line = msgspec.json.Decoder(RecordedExchange).decode
@@ -138,12 +219,8 @@ def read_traffic(
     line, or is told to `skip_bad` and left out. `progress` gets the bytes of the file read so far.
     """
     latest_ns = -1
-    with _opened(path) as (lines, position):
-        for number, line in enumerate(lines, 1):
-            if progress and number % 256 == 0:
-                progress(position())
-            if not line.strip():
-                continue
+    with numbered_lines(path, progress) as lines:
+        for number, line in lines:
             try:
                 exchange = parse_line(line)
                 if exchange.at_ns < latest_ns:
@@ -157,6 +234,25 @@ def read_traffic(
                 continue
             latest_ns = exchange.at_ns
             yield exchange
+
+
+@contextmanager
+def numbered_lines(
+    path: Path, progress: Callable[[int], None] | None = None
+) -> Iterator[Iterator[tuple[int, bytes]]]:
+    """The lines of a recording that are not empty, with their numbers. TrafficError."""
+    with _opened(path) as (lines, position):
+        yield _numbered(lines, position, progress)
+
+
+def _numbered(
+    lines: Iterator[bytes], position: Callable[[], int], progress: Callable[[int], None] | None
+) -> Iterator[tuple[int, bytes]]:
+    for number, line in enumerate(lines, 1):
+        if progress and number % 256 == 0:
+            progress(position())
+        if line.strip():
+            yield number, line
 
 
 def check_readable(path: Path) -> None:

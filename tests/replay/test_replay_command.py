@@ -1,5 +1,7 @@
 import gzip
 import json
+import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ import pytest
 import zstandard
 
 from proxy.audit.verify import verify
+from proxy.cli.faults import FAULTS
 from proxy.replay.run import ReplayOptions, replay
 from proxy.replay.traffic import TrafficError
 from tests.replay.conftest import NOON, line
@@ -87,6 +90,33 @@ def test_a_bad_line_stops_with_file_and_line_or_is_counted_and_skipped(world, tr
     summary = run(config, traffic, "skipping", skip_bad=True)
     assert (summary["skipped"], summary["exchanges"]) == (1, 40)
     assert "traffic.jsonl:4:" in summary["skipped_first"][0]
+
+
+def test_an_address_that_is_none_is_told_with_its_line(world, tmp_path):
+    traffic = tmp_path / "traffic.jsonl"
+    hashed = line(1, NOON, "a1", client_ip="9f2c-a-hash")
+    traffic.write_text(f"{json.dumps(hashed)}\n{json.dumps(line(2, NOON, 'a1'))}\n")
+    config = world()
+    with pytest.raises(
+        TrafficError, match=r'traffic\.jsonl:1: client_ip: "9f2c-a-hash" is no addr'
+    ):
+        run(config, traffic)
+    summary = run(config, traffic, "skipping", skip_bad=True)
+    assert (summary["exchanges"], summary["skipped"]) == (1, 1)
+
+
+@pytest.mark.parametrize("audit", ["full", "none"])
+def test_results_for_which_the_disk_has_no_room_are_told(world, traffic, audit):
+    config = world()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
+        with pytest.raises(FAULTS, match=r"out.*cannot be written: .*File too large"):
+            run(config, traffic, audit=audit)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_results_are_never_written_over_others(world, traffic):
