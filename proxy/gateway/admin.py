@@ -20,9 +20,11 @@ from aiohttp import web
 
 from proxy.audit.errors import AuditUnavailable
 from proxy.audit.log import AuditLog
+from proxy.gateway import record_action
 from proxy.gateway.headers import SERVER
 from proxy.gateway.ids import exchange_id
 from proxy.gateway.metrics import Metrics
+from proxy.gateway.record_action import RecordAction, RecordWanted, RefusedError
 from proxy.gateway.siblings import Respond, Siblings
 from proxy.model.record import Json, Record
 from proxy.settings.schema import Principal
@@ -52,8 +54,12 @@ class Why(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(msg)
 
 
-Body = Nothing | Why
-EXAMPLES: Mapping[type[Body], str] = {Nothing: "{}", Why: '{"why": "…"}'}
+Body = Nothing | Why | RecordWanted
+EXAMPLES: Mapping[type[Body], str] = {
+    Nothing: "{}",
+    Why: '{"why": "…"}',
+    RecordWanted: '{"capture": false, "why": "…"}',
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,13 @@ class Action:
     body: type[Body] = Nothing
 
 
+async def _nothing(_: Call) -> Told:
+    raise AssertionError("a recording is streamed")
+
+
+RECORD = Action("record", "POST", record_action.PATH, "operator", _nothing, RecordWanted)
+
+
 class Admin:
     """The admin listener's answers. `readiness` gives (ready, details).
 
@@ -106,10 +119,13 @@ class Admin:
         metrics: Metrics,
         audit: AuditLog,
         siblings: Siblings | None = None,
+        recording: Callable[[Callable[[web.Request], bool]], RecordAction] | None = None,
     ) -> None:
+        self._record = recording(self.may_record) if recording else None
         self.own: Mapping[str, Respond] = {
             "/metrics": self._metrics_own,
             "/readyz": self._ready_own,
+            **({record_action.PATH: self._record.own} if self._record else {}),
         }
         self._siblings = siblings
         self._principals = principals
@@ -128,7 +144,14 @@ class Admin:
         app.router.add_get("/metrics", self._metrics_text)
         for action in self._actions:
             app.router.add_route(action.method, action.path, partial(self._act, action))
+        if self._record is not None:
+            app.router.add_route("POST", record_action.PATH, partial(self._act, RECORD))
         return app
+
+    def may_record(self, request: web.Request) -> bool:
+        """Whether a request has the token of somebody who may record."""
+        principal = self._principal(request)
+        return principal is not None and ROLES[principal.role] >= ROLES[RECORD.role]
 
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
@@ -151,7 +174,7 @@ class Admin:
         self._refresh_gauges()
         return _text(self._metrics.text())
 
-    async def _act(self, action: Action, request: web.Request) -> web.Response:
+    async def _act(self, action: Action, request: web.Request) -> web.StreamResponse:
         principal = self._principal(request)
         noted: dict[str, Json] = {
             "action": action.name,
@@ -173,11 +196,30 @@ class Admin:
         call = Call(principal.name, dict(request.match_info), body)
         if action.method == "GET":
             return _answer(await action.act(call))
+        return await self._acted(action, call, request, noted)
+
+    async def _acted(
+        self, action: Action, call: Call, request: web.Request, noted: Mapping[str, Json]
+    ) -> web.StreamResponse:
         if not await self._recorded(noted, "accepted"):
             return _answer(NOT_RECORDED)
+        if action is RECORD:
+            return await self._streamed(call, request, noted)
         told = await action.act(call)
         await self._recorded(noted, told.said)
         return _answer(told)
+
+    async def _streamed(
+        self, call: Call, request: web.Request, noted: Mapping[str, Json]
+    ) -> web.StreamResponse:
+        """A recording, for as long as the operator listens; how it ended is recorded as well."""
+        assert self._record is not None
+        try:
+            response, said = await self._record.stream(call.body, request)
+        except RefusedError as refused:
+            return await self._refused(noted, refused.status, str(refused))
+        await self._recorded(noted, said)
+        return response
 
     async def _refused(self, noted: Mapping[str, Json], status: int, said: str) -> web.Response:
         recorded = await self._recorded(noted, said)

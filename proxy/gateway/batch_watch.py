@@ -45,7 +45,11 @@ class _Upload(Watching):
     def __init__(self, batches: Batches, weighed: Weighed, readings: Readings) -> None:
         super().__init__(batches, weighed, readings)
         headers = {name.lower(): value for name, value in weighed.arrival.headers}
-        self._upload = BatchUpload(headers.get("content-type"), headers.get("content-encoding"))
+        self._upload = BatchUpload(
+            headers.get("content-type"),
+            headers.get("content-encoding"),
+            sampler=batches.sampler(),
+        )
 
     def sent(self, piece: bytes) -> None:
         self._upload.feed(piece)

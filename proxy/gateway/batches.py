@@ -19,12 +19,13 @@ from msgspec.structs import replace
 from proxy.audit.errors import AuditUnavailable
 from proxy.audit.log import AuditLog
 from proxy.gateway.logs import told
-from proxy.model.batch import BatchCount, BatchState, BatchUsage, UsedPart
+from proxy.model.batch import BatchCount, BatchState, BatchUsage, Sampler, UsedPart
 from proxy.model.decision import Refusal
 from proxy.model.exchange import BadRequest, Surface
 from proxy.model.plan import Plan, Readings
 from proxy.model.usage import Usage
 from proxy.model.verdict import RefusalKind
+from proxy.pipeline.batched import readable, submits
 from proxy.pipeline.pipeline import Pipeline
 from proxy.pipeline.records import settlement_record
 from proxy.store.counters import Counters
@@ -34,7 +35,6 @@ from proxy.wire.batch_lines import count_requests
 from proxy.wire.batch_objects import batch_order, uploaded_file
 
 UNKNOWN_FILE = "The input file is not known here: upload it through this API again."
-UNREADABLE_LINES = "Line {} of the input file cannot be read: {}."
 FORGETFUL = "The service is not available. Try again shortly."
 
 log = structlog.get_logger("gauger.batches")
@@ -70,15 +70,19 @@ class Batches:
         self, method: str, path: str, surface: Surface, body: bytes
     ) -> BatchCount | Refusal | None:
         """What a submission asks for; None for whatever else it is."""
-        if method != "POST" or path.rstrip("/") not in ("/v1/batches", "/v1/messages/batches"):
+        if not submits(method, path):
             return None
         if surface.name == "messages.batches":
-            return _readable(count_requests(body))
+            return readable(count_requests(body, self.sampler()))
         order = batch_order(body)
         if not isinstance(order, BadRequest):
             return await self._of_file(order.input_file_id)
         kind = RefusalKind.BAD_REQUEST
         return Refusal(kind, order.message, param=order.param, should_retry=False)
+
+    def sampler(self) -> Sampler:
+        """What fingerprints the lines of one batch."""
+        return self._pipeline.batch_sample()
 
     async def _of_file(self, file: str) -> BatchCount | Refusal | None:
         await self._remembering()
@@ -87,7 +91,7 @@ class Batches:
         except StoreUnavailable:
             return Refusal(RefusalKind.OVERLOADED, FORGETFUL)
         if known is not None:
-            return _readable(msgspec.json.decode(known, type=BatchCount))
+            return readable(msgspec.json.decode(known, type=BatchCount))
         if not self._refuse_unknown:
             return None
         kind = RefusalKind.BAD_REQUEST
@@ -163,14 +167,6 @@ class Batches:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2.0)
         await self._remembered.close()
-
-
-def _readable(count: BatchCount) -> BatchCount | Refusal:
-    """A batch with lines that cannot be read could use whatever it likes: it is refused."""
-    if not count.unread_lines:
-        return count
-    message = UNREADABLE_LINES.format(count.first_unread, count.why_unread)
-    return Refusal(RefusalKind.BAD_REQUEST, message, should_retry=False)
 
 
 def _told_by(state: BatchState) -> str | None:

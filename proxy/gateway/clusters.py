@@ -20,6 +20,7 @@ from proxy.gateway.ids import exchange_id
 from proxy.gateway.logs import told
 from proxy.model.cluster import Cluster
 from proxy.model.record import Json, Record
+from proxy.model.sighting import ClusterIndex
 from proxy.pipeline.pipeline import Pipeline
 from proxy.policy.problem import ProblemsError
 
@@ -38,6 +39,7 @@ class Clusters:
 
     def __init__(self, source: ClusterSource | None, clusters: ClusterMap | None) -> None:
         self.clusters = clusters
+        self.index: ClusterIndex | None = None  # what the detector found, beside what is written
         self.error: str | None = None
         self._source = source
         self._turn = asyncio.Lock()
@@ -101,6 +103,11 @@ class Clusters:
             said = f"{found.clusters} clusters, {found.accounts} accounts, {found.version}"
             return True, said + _told_late(self._source.late)
 
+    def adopt(self, index: ClusterIndex, pipeline: Pipeline) -> None:
+        """Look clusters up in what the detector found, too; whoever calls has recorded it."""
+        self.index = index
+        self._look_up(pipeline)
+
     def readiness(self) -> dict[str, Json]:
         """What readiness tells of the clusters."""
         return {
@@ -119,13 +126,16 @@ class Clusters:
         # Recorded before a decision can rest on it.
         _record(clusters, audit, last_good=last_good)
         self.clusters = clusters
-        pipeline.clusters = partial(cluster_facts, clusters)
+        self._look_up(pipeline)
         log.info(
             "clusters in force",
             version=clusters.version,
             clusters=clusters.clusters,
             accounts=clusters.accounts,
         )
+
+    def _look_up(self, pipeline: Pipeline) -> None:
+        pipeline.clusters = partial(cluster_facts, self.clusters, self.index)
 
     def _failed(self, error: ProblemsError | None) -> None:
         self.error = str(error) if error else None

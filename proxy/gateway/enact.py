@@ -28,6 +28,7 @@ from proxy.gateway.incoming import incoming
 from proxy.gateway.meter import Meter
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.outgoing import Outgoing, outgoing
+from proxy.gateway.recording import Recorder
 from proxy.gateway.relay import (
     ClientStalledError,
     Progress,
@@ -99,6 +100,7 @@ class Enactor:
         self.store = store
         self.audit = audit
         self.metrics = metrics
+        self.recorder = Recorder(pipeline.fingerprint_key)
         self.open_streams = 0
         self.stopping = False
         self.upstreams = upstreams
@@ -318,7 +320,9 @@ class Enactor:
         else:
             corrections = self.pipeline.settle(weighed, judged.readings, outcome)
             self.store.settle(weighed.plan, judged.readings, corrections)
-        record = self.pipeline.completion_record(weighed, outcome, corrections, time.time_ns())
+        ended_ns = time.time_ns()
+        self.recorder.ended(weighed.arrival.id, outcome, ended_ns)
+        record = self.pipeline.completion_record(weighed, outcome, corrections, ended_ns)
         with suppress(AuditUnavailable):  # told by `failed`, readiness and the metrics
             self.audit.append(record)
 

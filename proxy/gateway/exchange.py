@@ -58,6 +58,7 @@ class Gateway:
         self._account_header = settings.account_header
         self._ja4_header = settings.ja4_header
         self._serve_unrecorded = settings.audit.on_failure == "serve"
+        self.recorder = enactor.recorder
         self._enactor = enactor
         self._disarming = disarming
         self._tasks: set[asyncio.Task[None]] = set()
@@ -197,6 +198,7 @@ class Gateway:
                 given_back = True
             position = self._recorded(weighed, readings, decision)
             pipeline.observe(weighed, decision, position or 0)
+            self.recorder.decided(weighed, forwarded=decision.refusal is None)
             self._disarming.observe(weighed, decision)
             self.metrics.decided(weighed.surface.name if weighed.surface else "none", decision)
             meter = Meter.of(self.store, weighed, readings)

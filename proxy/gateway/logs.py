@@ -17,15 +17,17 @@ _PLACES = 6
 log = structlog.get_logger("gauger")
 
 
-def configure_logs(worker: int | None = None) -> None:
+def configure_logs(worker: int | None = None, *, process: str | None = None) -> None:
     """Send structlog, and what libraries log, to standard error: one JSON object a line, UTC.
 
-    Each line of a worker says which it is.
+    Each line of a worker, or of another process beside the gateway, says which it is.
     """
 
     def placed(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         if worker is not None:
             event["worker"] = worker
+        if process is not None:
+            event["process"] = process
         return event
 
     structlog.configure(

@@ -100,6 +100,18 @@ class Metrics:
         self.clusters_failed = self._gauge(
             "gauger_clusters_failed", "1 while the file of clusters cannot be taken up."
         )
+        self.detector_silent = self._gauge(
+            "gauger_detector_silent_seconds",
+            "For how long the detector has not answered; 0: it does.",
+        )
+        self.detector_waiting = self._gauge(
+            "gauger_detector_waiting", "Sightings that wait for the detector."
+        )
+        self.detector_dropped = self._gauge(
+            "gauger_detector_dropped",
+            "Sightings that came faster than the detector took them, since the start.",
+        )
+        self.detected = self._gauge("gauger_detected_clusters", "Clusters that the detector found.")
         self.counters = self._gauge("gauger_store_counters", "Counters that the store holds.")
         self.policy_failed = self._gauge(
             "gauger_policy_failed", "1 while the policy files cannot be taken up."

@@ -20,6 +20,7 @@ from proxy.gateway import learned_file
 from proxy.gateway.accounts import Accounts
 from proxy.gateway.batches import Batches
 from proxy.gateway.clusters import Clusters
+from proxy.gateway.detecting.attached import Attached
 from proxy.gateway.disarmed_file import DisarmedFile
 from proxy.gateway.disarming import Disarming
 from proxy.gateway.enact import Enactor
@@ -133,8 +134,20 @@ async def running(settings: Settings, worker: Worker | None = None) -> AsyncIter
         policies = Policies(settings.policies, archive, audit, begun, disarming.adopt)
         policies.begin(begun)
         clusters.begin(pipeline, audit)
+        detector = await Attached.open(settings, keys, pipeline, audit, clusters, worker)
+        if detector is not None:
+            stack.push_async_callback(detector.close)
         server = Server(
-            settings, gateway, accounts, clusters, policies, disarming, audit, metrics, worker
+            settings,
+            gateway,
+            accounts,
+            clusters,
+            policies,
+            disarming,
+            audit,
+            metrics,
+            detector,
+            worker,
         )
         stack.push_async_callback(server.close)
         await server.listen()

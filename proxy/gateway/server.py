@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from socket import socket
 
@@ -14,12 +15,14 @@ from proxy.engine.settle import RENEWED_S
 from proxy.gateway.accounts import Accounts
 from proxy.gateway.admin import Action, Admin, Call, Told, Why
 from proxy.gateway.clusters import Clusters
+from proxy.gateway.detecting.attached import Attached
 from proxy.gateway.disarming import Disarming
 from proxy.gateway.exchange import Gateway
 from proxy.gateway.front import Front
 from proxy.gateway.ids import exchange_id
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.policies import Policies
+from proxy.gateway.record_action import RecordAction
 from proxy.gateway.siblings import Siblings
 from proxy.gateway.sockets import BACKLOG, bound, listening, name_of
 from proxy.gateway.worker import Worker
@@ -48,6 +51,7 @@ class Server:
         disarming: Disarming,
         audit: AuditLog,
         metrics: Metrics,
+        detector: Attached | None = None,
         worker: Worker | None = None,
     ) -> None:
         self.gateway = gateway
@@ -55,6 +59,7 @@ class Server:
         self.clusters = clusters
         self.policies = policies
         self.disarming = disarming
+        self.detector = detector
         self.address = ""
         self.admin_address = ""
         self._settings = settings
@@ -108,6 +113,7 @@ class Server:
             self._listener.close()
         self._front.drain()
         self.gateway.stop()
+        self.gateway.recorder.stop()
         deadline = asyncio.get_running_loop().time() + CLOSE_S
         # An event set by every exchange would cost more than looking a few times here.
         while self.gateway.under_way and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 (see above)
@@ -161,7 +167,12 @@ class Server:
             self._metrics,
             self._audit,
             self._siblings,
+            self._recording,
         )
+
+    def _recording(self, may: Callable[[web.Request], bool]) -> RecordAction:
+        capture = self._settings.admin.capture
+        return RecordAction(self.gateway.recorder, self._worker, may, capture=capture)
 
     def _actions(self) -> tuple[Action, ...]:
         async def reload(_: Call) -> Told:
@@ -202,6 +213,7 @@ class Server:
             "counts_problem": self.gateway.store.problem,
             "store": {**self.gateway.store.status()},
             **self.clusters.readiness(),
+            **(self.detector.readiness() if self.detector else {}),
         }
 
     def _refresh_gauges(self) -> None:
@@ -217,6 +229,8 @@ class Server:
         held = self.clusters.clusters
         metrics.clusters.set(held.clusters if held else 0)
         metrics.clusters_failed.set(self.clusters.error is not None)
+        if self.detector is not None:
+            self.detector.refresh(metrics)
         metrics.store(self.gateway.store.status(), self.gateway.store.problem)
         metrics.policy_failed.set(self.policies.error is not None)
         metrics.endings.set(self.policies.exceptions_ending(time.time_ns()))

@@ -22,10 +22,13 @@ from dataclasses import dataclass
 import structlog
 
 from proxy.audit.workers import log_of
+from proxy.gateway.detecting.keeper import Keeper
+from proxy.gateway.detecting.place import Place
 from proxy.gateway.logs import configure_logs
 from proxy.gateway.restarts import Pace, Restarts
 from proxy.gateway.sockets import bound, listening, name_of
 from proxy.gateway.worker import DRAIN, HURRY, READY, Handover
+from proxy.settings.load import state_directory
 from proxy.settings.schema import Settings
 
 GRACE_S = 15.0  # beyond the drain: settling, and closing the log
@@ -47,10 +50,17 @@ def supervise(settings: Settings, command: Sequence[str], pace: Pace | None = No
 class Sockets:
     """What workers inherit: the two listeners they share, and an inner one for each."""
 
-    def __init__(self, data: socket.socket, admin: socket.socket, inner: list[socket.socket]):
+    def __init__(
+        self,
+        data: socket.socket,
+        admin: socket.socket,
+        inner: list[socket.socket],
+        detector: Place | None = None,
+    ) -> None:
         self.data = data
         self.admin = admin
         self.inner = inner
+        self.detector = detector
 
     @classmethod
     def open(cls, settings: Settings) -> "Sockets":
@@ -58,7 +68,11 @@ class Sockets:
         data = bound(settings.server.listen, "server.listen")
         admin = bound(settings.admin.listen, "admin.listen")
         inner = [bound("127.0.0.1:0", "workers") for _ in range(settings.workers)]
-        return cls(data, admin, [listening(sock, "workers") for sock in inner])
+        inner = [listening(sock, "workers") for sock in inner]
+        detector = None
+        if settings.detector.enabled:
+            detector = Place.open(state_directory(settings))
+        return cls(data, admin, inner, detector)
 
     def __enter__(self) -> "Sockets":
         return self
@@ -66,6 +80,8 @@ class Sockets:
     def __exit__(self, *_: object) -> None:
         for sock in (self.data, self.admin, *self.inner):
             sock.close()
+        if self.detector is not None:
+            self.detector.close()
 
     def handover(self, settings: Settings, number: int) -> Handover:
         """What a worker gets. Its audit log is its own: a log has one writer."""
@@ -78,6 +94,7 @@ class Sockets:
             admin=self.admin.fileno(),
             inner=self.inner[number].fileno(),
             siblings=tuple(map(name_of, self.inner)),
+            detector=self.detector.address if self.detector else "",
         )
 
 
@@ -102,6 +119,8 @@ class Supervisor:
         self._command = tuple(command)
         self._sockets = sockets
         self._slots = [Slot(number, Restarts(pace)) for number in range(settings.workers)]
+        place = sockets.detector
+        self._detector = Keeper(settings, place.listener.fileno()) if place else None
         self._stopping = asyncio.Event()
         self._failed = False
         self._deadline: asyncio.TimerHandle | None = None
@@ -114,6 +133,8 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         try:
             await self._first(self._slots[0])
+            if self._detector is not None and not self._stopping.is_set():
+                self._detector.begin()  # with the keys and the index that the first one made
             await asyncio.gather(*map(self._first, self._slots[1:]))
             if not self._stopping.is_set():
                 log.info(
@@ -125,6 +146,8 @@ class Supervisor:
             await asyncio.gather(*map(self._keep, self._slots))
         finally:
             self._kill()
+            if self._detector is not None:
+                await self._detector.stop()
         log.info("all workers stopped")
         return int(self._failed)
 

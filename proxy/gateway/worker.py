@@ -28,7 +28,8 @@ _LENGTH = struct.Struct("!I")
 class Handover:
     """What a worker is started with. Sockets are descriptors that it inherits.
 
-    `siblings` are the inner listeners of all workers, by number.
+    `siblings` are the inner listeners of all workers, by number; `detector` is where the detector
+    listens, "" where there is none.
     """
 
     settings: Settings
@@ -37,6 +38,7 @@ class Handover:
     admin: int
     inner: int
     siblings: tuple[str, ...]
+    detector: str = ""
 
     def written(self) -> bytes:
         """As `received` reads it: the very settings that were checked, secrets too."""
@@ -61,6 +63,7 @@ class Worker:
         self.admin = _inherited(handover.admin)
         self.inner = _inherited(handover.inner)
         self.siblings = handover.siblings
+        self.detector = handover.detector
         self._orders = orders
         self._answers = answers
 

@@ -80,8 +80,8 @@ def _unfailing(written: Written, settings: Settings) -> Iterator[Problem]:
 
 def _unknown(settings: Settings) -> Iterator[tuple[str, str]]:
     """Facts, or their beginnings, that nothing tells; and what is missing in the settings."""
-    if settings.clusters is None:
-        yield "cluster.", "the settings name no clusters"
+    if settings.clusters is None and not settings.detector.enabled:
+        yield "cluster.", "the settings name no clusters, and detector.enabled is false"
     if not settings.geo.databases:
         yield "client.country", "the settings name no geo.databases"
         yield "client.asn", "the settings name no geo.databases"

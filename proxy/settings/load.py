@@ -14,8 +14,10 @@ from proxy.policy.problem import Problem, ProblemsError
 from proxy.policy.yamlfile import Document, parse
 from proxy.policy.yamlfile import Path as Place
 from proxy.settings.schema import Settings
+from proxy.settings.schema_webhook import secret_bytes
 
 PREFIX = "GAUGER_"
+VARIABLES = ("credential_env", "password_env", "secret_env")  # settings that name a variable
 # Variables that are not settings but credentials and the like may share the prefix.
 RESERVED = frozenset(
     {"GAUGER_CONFIG", "GAUGER_ADMIN_TOKEN", "GAUGER_OPENAI_KEY", "GAUGER_ANTHROPIC_KEY"}
@@ -33,11 +35,13 @@ def load(
     environment: Mapping[str, str],
     *,
     upstreams: bool = True,
+    detects: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> Settings:
     """Settings of a file under what the environment says; ProblemsError names every fault.
 
-    With `upstreams` False nothing will be forwarded: their credentials need not be there.
+    With `upstreams` False nothing will be forwarded: their credentials need not be there, nor any
+    others, unless it `detects`: then those of the store and the webhook must.
     `options` of the command line, by setting, win over both; None is one that was not given.
     """
     try:
@@ -51,13 +55,15 @@ def load(
     settings = check(Settings, document, {"base": file.resolve().parent}, _confidential)
     if settings is None:
         raise ProblemsError(document.problems)
-    _require(settings, document, environment if upstreams else None)
+    forwards = environment if upstreams else None
+    _require(settings, document, forwards, environment if upstreams or detects else None)
     return settings
 
 
 def _confidential(path: Place) -> bool:
     """Whether a credential may stand at a path by design or by mistake."""
-    return path[0] in ("secrets", "upstreams", "admin", "store")
+    webhook = path[:2] == ("detector", "webhook")  # its URL may hold a secret in its path
+    return webhook or path[0] in ("secrets", "upstreams", "admin", "store")
 
 
 def _lay_over(document: Document, environment: Mapping[str, str]) -> None:
@@ -118,11 +124,16 @@ def _credential_variables(data: dict[str, Any]) -> set[str]:
     while below:
         section = below.pop()
         below += [value for value in section.values() if isinstance(value, dict)]
-        named |= {str(section[key]) for key in ("credential_env", "password_env") if key in section}
+        named |= {str(section[key]) for key in VARIABLES if key in section}
     return named
 
 
-def _require(settings: Settings, document: Document, environment: Mapping[str, str] | None) -> None:
+def _require(
+    settings: Settings,
+    document: Document,
+    environment: Mapping[str, str] | None,
+    shared: Mapping[str, str] | None,
+) -> None:
     """Faults that hang on more than one setting, and on credentials where there is a need."""
     problems: list[Problem] = []
     for dialect in ("openai", "anthropic"):
@@ -138,8 +149,9 @@ def _require(settings: Settings, document: Document, environment: Mapping[str, s
             problems.append(document.problem(path, message))
         elif not environment.get(upstream.credential_env):
             problems.append(_unset(document, (*path, "credential_env"), upstream.credential_env))
-    if environment is not None:
-        problems += _passwords(settings, document, environment)
+    if shared is not None:
+        problems += _passwords(settings, document, shared)
+        problems += _webhook(settings, document, shared)
     for header in ("account_header", "ja4_header"):
         if getattr(settings, header) and not settings.trusted_peers:
             message = f"{header} needs trusted_peers: from anyone else the header is ignored"
@@ -173,6 +185,24 @@ def _passwords(
         if variable and not environment.get(variable):
             yield _unset(document, (*path, "password_env"), variable)
         path = (*path, "sentinel")
+
+
+def _webhook(
+    settings: Settings, document: Document, environment: Mapping[str, str]
+) -> Iterator[Problem]:
+    """A webhook's secret that is not there, or too weak."""
+    webhook = settings.detector.webhook
+    if webhook is None:
+        return
+    path: Place = ("detector", "webhook", "secret_env")
+    secret = environment.get(webhook.secret_env)
+    if not secret:
+        yield _unset(document, path, webhook.secret_env)
+        return
+    try:
+        secret_bytes(secret)
+    except ValueError as error:
+        yield document.problem(path, str(error))
 
 
 def _unset(document: Document, path: Place, name: str) -> Problem:

@@ -9,6 +9,7 @@ from pydantic import (
     AfterValidator,
     Field,
     SecretStr,
+    StrictBool,
     StrictInt,
     StrictStr,
     ValidationInfo,
@@ -17,6 +18,7 @@ from pydantic import (
 
 from proxy.facts.address import ForwardedHeader
 from proxy.settings.schema_store import Store
+from proxy.settings.schema_webhook import Webhook
 from proxy.settings.section import Count, FilePath, Seconds, Section, Variable
 
 
@@ -127,6 +129,11 @@ class Admin(Section):
 
     listen: Listen = "127.0.0.1:9090"
     principals: list[Principal] = Field(default_factory=list)
+    capture: StrictBool = Field(
+        False,
+        description="Whether operators may record what callers write, their headers and addresses "
+        "(gauger record --capture).",
+    )
 
 
 class Upstream(Section):
@@ -157,11 +164,39 @@ class Geo(Section):
     anonymizers: FilePath | None = None
 
 
+class Linking(Section):
+    """How accounts are linked into clusters; the defaults are those that are measured."""
+
+    step_s: Annotated[StrictInt, Field(gt=0, le=86_400)] = Field(
+        900, description="Seconds between two looks at all that was seen."
+    )
+    delay_s: Annotated[float, Field(ge=0, le=86_400)] = Field(
+        5.0, description="How long after a step what it found takes effect."
+    )
+    horizon_s: Annotated[StrictInt, Field(ge=86_400)] = Field(
+        1_209_600, description="What was not seen for so long is forgotten."
+    )
+    reference_age_s: Annotated[StrictInt, Field(ge=0)] = Field(
+        2_592_000,
+        description="How old an account must be to say what is usual among unrelated accounts.",
+    )
+    lag_s: Annotated[StrictInt, Field(ge=0)] = Field(
+        86_400, description="How old what is usual must be, so that a surge cannot vote on itself."
+    )
+    max_accounts: Count = Field(4_000_000, description="Accounts that are kept in mind.")
+    max_pairs: Count = Field(40_000_000, description="Pairs of trait and account kept in mind.")
+
+
 class Detector(Section):
     """When the detector steps, and how long after that what it found takes effect."""
 
+    enabled: StrictBool = Field(
+        True, description="Whether accounts are looked at for being run by one hand."
+    )
     step_s: Seconds = 5.0
     delay_s: Annotated[float, Field(ge=0, le=86_400)] = 0.0
+    linking: Linking = Linking()
+    webhook: Webhook | None = Field(None, description="Who is told of clusters.")
 
 
 class Audit(Section):

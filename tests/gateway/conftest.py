@@ -204,7 +204,7 @@ def write_world(directory: Path, upstream: str, **over: Any) -> Path:
         "server": {"listen": "127.0.0.1:0", "drain_s": 1.0},
         "admin": {"listen": "127.0.0.1:0"},
         "upstreams": {"openai": dict(api), "anthropic": dict(api)},
-        "detector": {"step_s": 1.0},
+        "detector": {"step_s": 1.0, "enabled": False},
     }
     config = directory / "gauger.yaml"
     config.write_text(yaml.safe_dump(_merged(settings, over)))

@@ -10,6 +10,7 @@ from proxy.audit.read import entries
 from proxy.facts.directory import Directory
 from proxy.gateway import cluster_source
 from proxy.gateway.clusters import Clusters
+from proxy.model.sighting import Described
 from proxy.policy.problem import ProblemsError
 from proxy.settings.assemble import assemble
 from proxy.settings.load import load
@@ -53,7 +54,7 @@ class World:
         return await self.clusters.reload(self.pipeline, self.audit)
 
     def known(self, account: str) -> object:
-        return self.pipeline.clusters(account).get("cluster.ids")
+        return self.pipeline.clusters(Described(account), ()).get("cluster.ids")
 
     async def records(self) -> list[dict[str, object]]:
         await self.audit.wait_durable(self.audit.position)
@@ -76,7 +77,7 @@ async def test_without_a_file_nothing_is_known_of_clusters(world):
     none = await Clusters.open(None, world.settings.state_dir)
     none.begin(world.pipeline, world.audit)
     await none.look(world.pipeline, world.audit)
-    assert world.pipeline.clusters("a") == {}
+    assert world.pipeline.clusters(Described("a"), ()) == {}
     assert none.readiness() == {"clusters": None, "clusters_problem": None}
     told = await none.reload(world.pipeline, world.audit)
     assert told == (False, "no file of clusters is configured")

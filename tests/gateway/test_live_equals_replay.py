@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import time
 
@@ -13,7 +14,8 @@ from proxy.replay.session import Session
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-EXCHANGES = 300
+# More of them on demand: LIVE_EXCHANGES=10000 pytest -n 0 tests/gateway/test_live_equals_replay.py
+EXCHANGES = int(os.environ.get("LIVE_EXCHANGES", "300"))
 POLICY = """
 lists:
   embargoed: [DE, JP]

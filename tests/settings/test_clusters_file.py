@@ -9,6 +9,7 @@ import pytest
 from proxy.facts.clusters import ClusterMap, cluster_facts
 from proxy.facts.directory import Directory
 from proxy.model.cluster import ClusterState
+from proxy.model.sighting import Described
 from proxy.policy.problem import ProblemsError
 from proxy.policy.yamlfile import parse
 from proxy.settings import build_clusters
@@ -95,11 +96,11 @@ def test_what_is_written_is_known(tmp_path: Path):
     first = clusters.first(1)[0]
     assert (first.state, first.accounts) == (ClusterState.CONFIRMED, 2)
     assert first.evidence == "one payment card\nand one template\n"
-    facts = cluster_facts(clusters, "acct_2")
+    facts = cluster_facts(clusters, None, Described("acct_2"), ())
     assert facts["cluster.ids"] == ("c-2026-11-a", "c-3")
     assert facts["cluster.lineage"] == ("c-2026-11-a<c-1", "c-2026-11-a<c-2", "c-3<c-0")
     assert (facts["cluster.score"], facts["cluster.account_weight"]) == (0.97, 0.6)
-    assert cluster_facts(clusters, "7")["cluster.id"] == "c-3"
+    assert cluster_facts(clusters, None, Described("7"), ())["cluster.id"] == "c-3"
 
 
 def test_the_version_is_of_what_is_said_and_not_of_how(tmp_path: Path):

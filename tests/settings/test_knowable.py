@@ -35,7 +35,8 @@ quotas:
   - {id: free, match: {tiers: [free]}, mode: shadow, limit: {requests: 5}, window: 1m}
 """
 POLICY = compile_texts([("p.yaml", RULES.encode())])
-LEAST = "policies: policies\nstate_dir: var\n"
+LEAST = "policies: policies\nstate_dir: var\ndetector: {enabled: false}\n"
+UNSEEN = "the settings name no clusters, and detector.enabled is false"
 OPENAI = "upstreams: {openai: {url: https://up.example, credential: pass}}\n"
 ALL = (
     "policies: policies\nstate_dir: var\naccounts: accounts.jsonl\ntrusted_peers: [10.0.0.1]\n"
@@ -61,8 +62,7 @@ def test_facts_that_the_settings_cannot_tell_are_named_where_rules_read_them(tmp
         f"p.yaml:15:26: client.ja4 is never known here: the settings name no ja4_header; {applies}",
         "p.yaml:16:26: client.anonymizer is never known here: the settings name no "
         f"geo.anonymizers; {applies}",
-        "p.yaml:17:48: cluster.score is never known here: the settings name no clusters; "
-        + abstains,
+        f"p.yaml:17:48: cluster.score is never known here: {UNSEEN}; " + abstains,
         "p.yaml:19:32: nothing is served for anthropic: the settings name no such upstream",
         "p.yaml:20:28: nothing is served for anthropic: the settings name no such upstream",
         "p.yaml:21:24: nothing is served on open paths: the settings name no open_paths",
@@ -194,8 +194,7 @@ def test_quotas_that_cannot_tell_whom_they_count_and_what_never_fails_are_told(
     assert [str(p).split("\n")[0] for p in found] == [
         "p.yaml:3:35: client.country is never known here: the settings name no geo.databases; "
         "all whose is not known are counted together",
-        "p.yaml:4:34: cluster.ids is never known here: the settings name no clusters; "
-        "nobody is counted",
+        f"p.yaml:4:34: cluster.ids is never known here: {UNSEEN}; nobody is counted",
         "p.yaml:5:33: client.ja4 is never known here: the settings name no ja4_header; "
         "all whose is not known are counted together",
         *([] if redis else [IDLE]),
