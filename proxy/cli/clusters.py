@@ -1,13 +1,27 @@
-"""`gauger clusters`: the file that says which accounts are in which cluster, checked."""
+"""`gauger clusters`: the file of clusters that people write, and what the detector found."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from proxy.cli.clusters_exposure import exposure
+from proxy.cli.clusters_findings import add, confirm, dismiss, remove, reopen
+from proxy.cli.clusters_graph import graph
+from proxy.cli.clusters_list import listed
+from proxy.cli.clusters_show import show
 from proxy.cli.terminal import told_plainly
 
-app = typer.Typer(no_args_is_help=True, help="The file that says which accounts are in a cluster.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Accounts that one hand runs: what the detector found, and the file that people write.",
+)
+app.command("list")(listed)
+app.command()(show)
+app.command()(graph)
+app.command()(exposure)
+for said in (confirm, dismiss, reopen, add, remove):
+    app.command()(said)
 
 
 @app.command()

@@ -151,6 +151,7 @@ def _counted(counted: Counted) -> Text:
         f" room for {unit.word}: {shown(unit, counted.before)} before + {amount} = "
         f"{shown(unit, total)} {relation} {limit} {counted.within}{_partly(counted, unit)}"
     )
+    said += f" ({counted.learned})" if counted.learned else ""
     anew = f"    begins anew {counted.resets_at}" if counted.resets_at else ""
     return Text.assemble("    ", sign, said, (anew, "dim"))
 

@@ -12,7 +12,7 @@ import typer
 from proxy import __version__
 from proxy.cli.clusters import app as clusters_app
 from proxy.cli.policy import app as policy_app
-from proxy.cli.terminal import bar, fail, judging, told_plainly
+from proxy.cli.terminal import bar, fail, judging, recording_bar, told_plainly
 
 app = typer.Typer(
     name="gauger",
@@ -53,6 +53,19 @@ def serve(
 
     with told_plainly():
         raise typer.Exit(run(config, os.environ, workers))
+
+
+@app.command()
+def detect(config: Config = Path("gauger.yaml")) -> None:
+    """Find accounts that are one customer in disguise, for gateways that share a store.
+
+    Runs until SIGTERM or Ctrl-C. Start two: one is active, the other takes over within seconds.
+    Without a shared store the gateway does this itself.
+    """
+    from proxy.cli.detect import detect as run  # noqa: PLC0415
+
+    with told_plainly():
+        raise typer.Exit(run(config, os.environ))
 
 
 @app.command()
@@ -140,6 +153,9 @@ def replay(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Count lines that cannot be read and go on.")
     ] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that read lines ahead; 1: none besides.")
+    ] = 1,
 ) -> None:
     """Run recorded traffic through the same rules, on the recording's own clock."""
     from proxy.replay.run import ReplayOptions  # noqa: PLC0415
@@ -157,9 +173,59 @@ def replay(
             anonymizers=anonymizers,
             audit=audit,
             skip_bad=skip_bad,
+            workers=workers,
         )
         with judging("Replaying", traffic) as progress:
             summary = run(options, progress)
+        typer.echo(json.dumps(summary, indent=2))
+
+
+@app.command()
+def record(
+    out: Annotated[Path, typer.Option(help="A new file: .jsonl.zst, .jsonl.gz or .jsonl.")],
+    config: Config = Path("gauger.yaml"),
+    admin: Annotated[
+        str | None, typer.Option(help="http://host:port, instead of the configured admin.listen.")
+    ] = None,
+    for_: Annotated[
+        str | None, typer.Option("--for", help="How long: 90s, 15m, 1h; else until Ctrl-C.")
+    ] = None,
+    capture: Annotated[
+        bool,
+        typer.Option("--capture", help="Record prompts, headers and addresses, in plain."),
+    ] = False,
+    why: Annotated[str, typer.Option(help="Why, in one line; needed for --capture.")] = "",
+    rotate: Annotated[str | None, typer.Option(help="A new file at this size: 500MB.")] = None,
+    limit: Annotated[str, typer.Option(help="The end at this size of all files.")] = "8GiB",
+) -> None:
+    """Record what passes a running gateway, in the format that `gauger replay` reads.
+
+    Fingerprints and facts stand there for texts, headers and addresses, unless --capture is given.
+    The token of an operator is taken from GAUGER_ADMIN_TOKEN, or asked for without echo. It is
+    recorded in the audit log who recorded what.
+    """
+    from proxy.cli.record import CAPTURE_WARNING, RecordOptions, size_bytes  # noqa: PLC0415
+    from proxy.cli.record import record as run  # noqa: PLC0415
+    from proxy.policy.schema_texts import duration_s  # noqa: PLC0415
+
+    with told_plainly():
+        try:
+            options = RecordOptions(
+                out=out,
+                config=config,
+                admin=admin,
+                for_s=duration_s(for_) if for_ else None,
+                capture=capture,
+                why=why,
+                rotate_bytes=size_bytes(rotate) if rotate else None,
+                limit_bytes=size_bytes(limit),
+            )
+        except ValueError as fault:
+            fail(str(fault))
+        if capture:
+            typer.echo(CAPTURE_WARNING, err=True)
+        with recording_bar() as shown:
+            summary = run(options, shown)
         typer.echo(json.dumps(summary, indent=2))
 
 

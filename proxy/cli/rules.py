@@ -64,7 +64,7 @@ def token(environment: Mapping[str, str], prompt: Callable[[], str] | None) -> s
 
 
 def _asked(settings: Settings, method: str, path: str, *, body: bytes | None = None) -> Reply:
-    secret = token(os.environ, _prompted if sys.stdin.isatty() else None)
+    secret = token(os.environ, prompted if sys.stdin.isatty() else None)
     headers = {"Authorization": f"Bearer {secret}"}
     reply = ask(settings, method, path, headers=headers, body=body)
     if reply.status == 401:
@@ -76,7 +76,8 @@ def _asked(settings: Settings, method: str, path: str, *, body: bytes | None = N
     return reply
 
 
-def _prompted() -> str:
+def prompted() -> str:
+    """The token, asked for at the terminal."""
     # Asked on standard error: what a command prints can be piped on.
     return str(typer.prompt("Token", hide_input=True, err=True))
 

@@ -93,3 +93,15 @@ def judging(title: str, traffic: Path) -> Iterator[Callable[[int, int], None]]:
             advance(position, f"{count:,} judged, {rate:,.0f}/s")
 
         yield judged
+
+
+@contextmanager
+def recording_bar() -> Iterator[Callable[[int, int, int], None]]:
+    """A line on a recording under way: (bytes written, exchanges, those that were left out)."""
+    with bar("Recording", None) as advance:
+
+        def recorded(size: int, count: int, left_out: int) -> None:
+            more = f", {left_out:,} left out" if left_out else ""
+            advance(size, f"{count:,} exchanges{more}")
+
+        yield recorded
