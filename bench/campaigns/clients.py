@@ -5,6 +5,7 @@ strings have the right form and are invented.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 from bench.campaigns.draw import Draw, running
@@ -31,9 +32,18 @@ class Client:
     def render(self, version: str, key: str) -> list[Header]:
         """The headers of one request, in order."""
         return [
-            [name, value.replace("{v}", version).replace("{key}", key)]
-            for name, value in self.headers
+            [part[0], part[1].replace("{key}", key)] if keyed else part
+            for part, keyed in _versioned(self.headers, version)
         ]
+
+
+@lru_cache(maxsize=4096)
+def _versioned(
+    headers: tuple[tuple[str, str], ...], version: str
+) -> tuple[tuple[Header, bool], ...]:
+    """The headers with the version in them, and whether they wait for a key. Accounts share those
+    that do not: nobody may change them."""
+    return tuple(([name, text.replace("{v}", version)], "{key}" in text) for name, text in headers)
 
 
 def _ja4(name: str, ciphers: int, extensions: int) -> str:

@@ -7,6 +7,7 @@ MMDB files beside the traffic, so no fact of a real network is claimed or needed
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet  # type: ignore[import-untyped]  # has no types
@@ -54,12 +55,30 @@ def _plan() -> tuple[Network, ...]:
     return tuple(networks)
 
 
-NETWORKS = _plan()
+# Where models may not be used, and what hides where somebody is. No ordinary customer is here.
+EMBARGOED = ("IR", "KP", "SY", "CU")
+_HIDING = (("vpn", "US"), ("vpn", "SG"), ("vpn", "DE"), ("tor", "SE"), ("proxy", "PL"))
+
+
+def _barred(first: int, base: int) -> tuple[Network, ...]:
+    kinds = [(place, kind) for place in EMBARGOED for kind in ("residential", "hosting")]
+    kinds += [(place, kind) for kind, place in _HIDING]
+    return tuple(
+        Network(first + number, place, kind, base + (number << 16))
+        for number, (place, kind) in enumerate(kinds)
+    )
+
+
+ORDINARY = _plan()
+BARRED = _barred(FIRST_ASN + len(ORDINARY), ORDINARY[-1].base + (1 << 16))
+NETWORKS = ORDINARY + BARRED
+# In no map: nobody knows where it is, and many would guess.
+UNMAPPED = Network(0, "?", "unknown", NETWORKS[-1].base + (1 << 16))
 BY_KIND: dict[tuple[str, str], tuple[Network, ...]] = {
     (country, kind): tuple(n for n in NETWORKS if (n.country, n.kind) == (country, kind))
     for country, _, _ in COUNTRIES
     for kind in dict.fromkeys(KINDS)
-}
+} | {(n.country, n.kind): (n,) for n in BARRED if n.kind in ("residential", "hosting")}
 HOURS_EAST = {country: hours for country, hours, _ in COUNTRIES}
 
 
@@ -87,11 +106,15 @@ class Fixed:
 
 
 class Rotating:
-    """A residential proxy: another household for every session of `session_s` seconds."""
+    """A residential proxy: another household for every session of `session_s` seconds. Other kinds
+    of networks can be rented in the same way."""
 
-    __slots__ = ("_name", "_places", "_session_s")
+    __slots__ = ("_kind", "_name", "_places", "_session_s")
 
-    def __init__(self, name: str, places: tuple[str, ...], session_s: float) -> None:
+    def __init__(
+        self, name: str, places: tuple[str, ...], session_s: float, kind: str = "residential"
+    ) -> None:
+        self._kind = kind
         self._name = name
         self._places = places
         self._session_s = session_s
@@ -99,11 +122,16 @@ class Rotating:
     def at(self, at_s: float, _draw: Draw) -> str:
         """The exit of the session that `at_s` (Unix seconds) falls in."""
         chosen = digest(self._name, int(at_s // self._session_s))
-        nets = BY_KIND[self._places[chosen % len(self._places)], "residential"]
+        nets = BY_KIND[self._places[chosen % len(self._places)], self._kind]
         return nets[(chosen >> 8) % len(nets)].host(chosen >> 16)
 
 
-Addresses = Fixed | Rotating
+class Addresses(Protocol):
+    """Where an account calls from."""
+
+    def at(self, at_s: float, draw: Draw, /) -> str:
+        """The address at `at_s`, in Unix seconds."""
+        ...
 
 
 def write_mmdb(folder: Path) -> tuple[Path, Path]:
@@ -124,3 +152,14 @@ def write_mmdb(folder: Path) -> tuple[Path, Path]:
     places.to_db_file(str(paths[0]))
     systems.to_db_file(str(paths[1]))
     return paths
+
+
+def write_anonymizers(folder: Path) -> Path:
+    """Write anonymizers.txt: the networks of hosts, VPNs, Tor exits and proxies; returns its path.
+
+    Residential proxies are in no list: that is what their customers pay for.
+    """
+    listed = (n for n in NETWORKS if n.kind in ("hosting", "vpn", "tor", "proxy"))
+    path = folder / "anonymizers.txt"
+    path.write_text("".join(f"{n.cidr}\t{n.kind}\n" for n in listed), encoding="utf-8")
+    return path

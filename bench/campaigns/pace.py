@@ -84,7 +84,7 @@ class Pace:
         phase = shift_s % shape.period_s
         self._origin_s = start_s - phase
         self._worked = shape.mass_at(phase) * self._total
-        self._worked += draw.weibull(shape.shape) * draw.unit()
+        self._worked += draw.residual(shape.shape)  # as if it had gone on for ever
 
     def next_at(self, draw: Draw) -> float:
         """The next arrival, in Unix seconds."""
@@ -92,3 +92,35 @@ class Pace:
         self._worked += draw.weibull(self._profile.shape)
         offset_s = self._profile.offset_at(rest / self._total)
         return self._origin_s + cycle * self._profile.period_s + offset_s
+
+
+class Season:
+    """A pace that ends at `until_s` and keeps quiet at week-ends, by local time.
+
+    Of the arrivals on Saturdays and Sundays the share `weekend` is kept. `east_s` is the distance
+    of the local clock from UTC, in seconds.
+    """
+
+    __slots__ = ("_east_s", "_pace", "_until_s", "_weekend")
+
+    def __init__(
+        self, pace: Pace, *, until_s: float = math.inf, weekend: float = 1.0, east_s: float = 0.0
+    ) -> None:
+        self._pace = pace
+        self._until_s = until_s
+        self._weekend = weekend
+        self._east_s = east_s
+
+    def next_at(self, draw: Draw) -> float:
+        """The next arrival, in Unix seconds; infinity once the season is over."""
+        while True:
+            at_s = self._pace.next_at(draw)
+            if at_s >= self._until_s:
+                return math.inf
+            if not is_weekend(at_s + self._east_s) or draw.chance(self._weekend):
+                return at_s
+
+
+def is_weekend(local_s: float) -> bool:
+    """Whether a local time, in seconds since 1970, lies on a Saturday or Sunday."""
+    return int(local_s // DAY_S + 3) % 7 >= 5  # 1 January 1970 was a Thursday

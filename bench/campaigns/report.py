@@ -1,217 +1,218 @@
-"""The report of the campaign benchmark: one Markdown page and one plot from the runs' figures."""
+"""The report of the campaign benchmark: one Markdown page, its plots, and the raw figures."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+import json
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from bench.campaigns.measures import interval
-from bench.report import COLOURS, FAINT, INK, figure, machine, save, table
+from bench.campaigns import plots, rows
+from bench.campaigns.answers import tell
+from bench.campaigns.plans import DEFAULT_HOURS, HOURS
+from bench.campaigns.pooled import Run, at_full_scale, percent, plain
+from bench.campaigns.scored import calibration
+from bench.report import machine, table
 
-Run = dict[str, Any]
-PLOT = "campaigns.svg"
+PAGE, FIGURES, ANSWERS = "campaigns.md", "campaigns.json", "answers.json"
+Answers = dict[str, Any] | None
 
 
-def write(folder: Path, runs: list[Run], how: str) -> Path:
-    """Write campaigns.md and campaigns.svg into `folder`; returns the page's path."""
-    page = folder / "campaigns.md"
-    page.write_text(text(runs, how), encoding="utf-8")
-    plot(runs, folder / PLOT)
+def answers_of(out: Path, config: Path, seed: int, *, ask: bool, resume: bool) -> Answers:
+    """What single refusals tell: measured now, or with `resume` taken from `out`."""
+    path = out / ANSWERS
+    if resume and path.exists():
+        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return told
+    if not ask:
+        return None
+    told = tell(config, seed)
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(told) + "\n", encoding="utf-8")
+    return told
+
+
+def write(folder: Path, runs: list[Run], answers: Answers) -> Path:
+    """Write page, plots and figures into `folder`; returns the page's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FIGURES).write_text(
+        json.dumps({"answers": answers, "runs": runs}, indent=1) + "\n", encoding="utf-8"
+    )
+    whole = plain(runs)
+    plots.served(whole, folder / "campaigns-served.svg")
+    plots.against_baselines(whole, folder / "campaigns-baselines.svg")
+    plots.scores(whole, folder / "campaigns-scores.svg")
+    page = folder / PAGE
+    page.write_text(text(runs, answers), encoding="utf-8")
     return page
 
 
-def text(runs: list[Run], how: str) -> str:
+def text(runs: list[Run], answers: Answers) -> str:
     """The page."""
-    found = sources(runs)
-    return f"""# Campaigns and look-alikes: how far the detector has come
+    whole = plain(runs)
+    parts = [
+        "# Campaigns and look-alikes",
+        _how(runs),
+        _short(whole),
+        *_section("Goals", rows.GOAL_HEAD, rows.goal_rows(whole), GOALS),
+        *_section(
+            "Campaigns of the public reports, at full scale",
+            rows.CAMPAIGN_HEAD,
+            rows.campaign_rows([run for run in runs if at_full_scale(run)]),
+        ),
+        *_section("Campaigns", rows.CAMPAIGN_HEAD, rows.campaign_rows(whole), CAMPAIGNS),
+        *_plot(whole, "campaigns-served.svg", "Share of each campaign that is served, by hour"),
+        *_section("Campaigns with goals of their own", rows.OTHER_HEAD, rows.other_rows(whole)),
+        *_section(
+            "Without relationship facts",
+            rows.SHORT_HEAD,
+            rows.short_rows([r for r in runs if not r["relations"] and not r["variant"]]),
+            NO_RELATIONS,
+        ),
+        *_section("Look-alikes", rows.LOOKALIKE_HEAD, rows.lookalike_rows(whole), LOOKALIKES),
+        *_section("Unrelated accounts", rows.BASE_HEAD, rows.base_rows(whole)),
+        *_baselines(whole),
+        *_section(
+            "Campaigns at the same time",
+            ("campaign", "contained after", "served before", "recall", "merged with"),
+            rows.together_rows(whole),
+        ),
+        *_section("Ablations", rows.SHORT_HEAD, rows.ablation_rows(runs)),
+        *_scores(whole),
+        *_section(
+            "Replaced accounts",
+            ("campaign", "replacements", "refused", "after the ban", "served to each"),
+            rows.replaced_rows(whole),
+            REPLACED,
+        ),
+        *_answers(answers),
+        *_section(
+            "The same seed twice",
+            ("run", "exchanges", "digest of all decisions", "again"),
+            rows.again_rows(runs),
+        ),
+        *_section("Speed and memory", rows.SPEED_HEAD, rows.speed_rows(whole)),
+        *_section(
+            "Speed and memory at full scale",
+            rows.SPEED_HEAD,
+            rows.speed_rows([run for run in runs if at_full_scale(run)]),
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
 
-{how}. Prompts: {found[0]}. Arrivals: {found[1]}. {machine()}.
-What each column means stands in `bench/README.md`.
 
-The detector of this version counts how many accounts share one prompt template and does nothing
-else; it states no clusters. *Found* therefore means: refused by the fingerprint rule.
-
-## Campaigns
-
-{table(CAMPAIGN_HEAD, campaign_rows(runs))}
-
-## Unrelated accounts beside each of them
-
-{table(BASE_HEAD, base_rows(runs))}
-
-## Look-alikes: nobody here may be refused because of a cluster
-
-{table(LOOKALIKE_HEAD, lookalike_rows(runs))}
-
-## Speed and memory
-
-{table(SPEED_HEAD, speed_rows(runs))}
-
-![Share of each campaign that was served, by hour, and look-alikes refused]({PLOT})
-"""
+GOALS = (
+    "For every seed: under 1 % of the whole campaign served before it is contained, over 99 % of "
+    "the accounts that had sent by then in its clusters; over all seeds fewer than one unrelated "
+    "account in 100,000 touched; and no baseline that serves less or touches fewer."
+)
+CAMPAIGNS = "Figures are medians over seeds; in brackets the worst seed."
+NO_RELATIONS = (
+    "The same campaigns where payment, mail, device, sign-up and age of their accounts are as "
+    "unremarkable as anybody's."
+)
+LOOKALIKES = "Nobody here may be refused because of a cluster. Stating one is no harm by itself."
+REPLACED = (
+    "An operator who gives up an account and starts another: from there to its first refusal by "
+    "cluster, and what each was served before."
+)
+BASELINES = (
+    "Shares of the whole campaign that are served if the rest goes like the end of the run; then "
+    "unrelated accounts touched. The detector faces campaigns that react to its answers, the "
+    "baselines the same campaigns without; all share the quotas per account. What a baseline joins "
+    "shares a quarter of an ordinary account's use, which it is told."
+)
 
 
-CAMPAIGN_HEAD = (
-    "campaign", "seed", "accounts", "hours", "exchanges", "served before flagged",
-    "served before contained", "served in all", "refused by fingerprint", "by own quota",
-    "recall", "precision",
-)  # fmt: skip
-BASE_HEAD = (
-    "scenario", "accounts", "exchanges", "refused by fingerprint: accounts", "per 100,000 (95 %)",
-    "exchanges", "refused by own quota: exchanges",
-)  # fmt: skip
-LOOKALIKE_HEAD = (
-    "look-alike", "seed", "accounts", "exchanges", "refused by fingerprint: accounts", "exchanges",
-)  # fmt: skip
-SPEED_HEAD = (
-    "scenario", "accounts", "exchanges", "exchanges/s in the session", "of the wall time",
-    "peak memory MB", "KB an account",
-)  # fmt: skip
+def _how(runs: list[Run]) -> str:
+    """What was run, on what."""
+    jobs = [run["job"] for run in runs if not at_full_scale(run)] or [run["job"] for run in runs]
+    scales = sorted({f"{job['scale']:g}" for job in jobs})
+    seeds = sorted({job["seed"] for job in jobs})
+    ratios = sorted({f"{job['ratio']:g}" for job in jobs})
+    longer = ", ".join(f"{name} {hours:g}" for name, hours in HOURS.items())
+    table_cut = f"{DEFAULT_HOURS:g} hours ({longer})"
+    days = {(job["scenario"], job["days"]) for job in jobs}
+    cut = ", ".join(sorted({f"{(d or 0) * 24:g}" for _, d in days}))
+    return (
+        f"Scale {', '.join(scales)}; seeds {_ranges(seeds)}; unrelated traffic {', '.join(ratios)} "
+        f"times the largest campaign's. Runs are cut to {cut} hours (0: whole; by default "
+        f"{table_cut}), and shares are of the whole campaign at that scale. Prompts: "
+        f"{runs[0]['corpus']}. Arrivals: {runs[0]['traces']}. {machine()}. Settings: "
+        f"`policies/examples/{jobs[0]['config']}` and the detector's defaults. Columns and "
+        "measures are explained in `bench/README.md`."
+    )
 
 
-def sources(runs: list[Run]) -> tuple[str, str]:
-    """Where prompts and arrivals came from."""
-    return runs[0]["corpus"], runs[0]["traces"]
+def _short(runs: list[Run]) -> str:
+    """The result in a few sentences, drawn from the figures."""
+    if not runs:
+        return ""
+    n = rows.numbers(runs)
+    looks = ", ".join(n["lookalikes"]) or "none"
+    return (
+        f"- Under 1 % served before containment: {n['served']} of {n['campaign_runs']} runs.\n"
+        f"- Recall over 99 % when contained: {n['recall']} of {n['campaign_runs']} runs.\n"
+        f"- Unrelated accounts touched: {n['touched']} of {n['unrelated']:,}.\n"
+        f"- Look-alikes of which anybody was refused: {looks}.\n"
+        f"- Campaigns in which no baseline does better in anything: {n['beaten']} of "
+        f"{n['campaigns']}."
+    )
 
 
-def campaign_rows(runs: list[Run]) -> list[tuple[str, ...]]:
-    """One row for each campaign and seed."""
+def _ranges(numbers: list[int]) -> str:
+    """Numbers as ranges: 0, 3-5."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(str(p[0]) if len(p) == 1 else f"{p[0]}-{p[-1]}" for p in parts)
+
+
+def _section(title: str, head: tuple[str, ...], body: rows.Rows, said: str = "") -> list[str]:
+    """A heading, a few words and a table; nothing where there are no rows."""
+    if not body:
+        return []
+    return [f"## {title}", *([said] if said else []), table(head, body)]
+
+
+def _plot(runs: list[Run], name: str, said: str) -> list[str]:
+    return [f"![{said}]({name})"] if runs else []
+
+
+def _baselines(runs: list[Run]) -> list[str]:
+    head, body = rows.baseline_table(runs)
+    if not body:
+        return []
+    look_head, look_body = rows.baseline_lookalikes(runs)
+    parts = _section("Baselines", head, body, BASELINES)
+    parts.append("![What is served against whom it touches](campaigns-baselines.svg)")
+    if look_body:
+        parts += ["Accounts of look-alikes that are touched:", table(look_head, look_body)]
+    return parts
+
+
+def _scores(runs: list[Run]) -> list[str]:
+    bins = calibration(runs)
+    if not any(count for _, _, count, _ in bins):
+        return []
+    head = ("best score", "clusters", "real", "share")
+    said = "A cluster is real if most of its accounts are one campaign's."
     return [
-        (
-            f"{group['name']} ({group['note']})" if group["note"] else group["name"],
-            str(run["seed"]),
-            f"{group['seen']:,}",
-            str(run["hours"]),
-            f"{group['sent']:,}",
-            _when(group["flagged_share"], group["flagged_hours"]),
-            _when(group["contained_share"], group["contained_hours"]),
-            _percent(group["served"], group["sent"]),
-            _percent(group["refused_fingerprint"], group["sent"]),
-            _percent(group["refused_own"], group["sent"]),
-            f"{group['recall']:.1%}",
-            "-" if group["precision"] is None else f"{group['precision']:.1%}",
-        )
-        for run, group in groups(runs, "campaign")
+        *_section("Scores", head, rows.calibration_rows(bins), said),
+        "![ROC of accounts and clusters, calibration of clusters](campaigns-scores.svg)",
     ]
 
 
-def base_rows(runs: list[Run]) -> list[tuple[str, ...]]:
-    """One row for each scenario, over all its seeds."""
-    rows: list[tuple[str, ...]] = []
-    for scenario, pooled in _by_scenario(runs, "base").items():
-        accounts, touched = _sum(pooled, "seen"), _sum(pooled, "touched")
-        low, high = interval(touched, accounts)
-        rows.append(
-            (
-                scenario,
-                f"{accounts:,}",
-                f"{_sum(pooled, 'sent'):,}",
-                f"{touched:,}",
-                f"{1e5 * touched / max(1, accounts):,.0f} ({1e5 * low:,.0f} to {1e5 * high:,.0f})",
-                f"{_sum(pooled, 'refused_fingerprint'):,}",
-                f"{_sum(pooled, 'refused_own'):,}",
-            )
-        )
-    return rows
-
-
-def lookalike_rows(runs: list[Run]) -> list[tuple[str, ...]]:
-    """One row for each look-alike and seed."""
+def _answers(answers: Answers) -> list[str]:
+    if answers is None:
+        return []
+    chance = answers["low"] <= 0.5 <= answers["high"]
+    verdict = "no better than chance" if chance or answers["high"] < 0.5 else "better than chance"
     return [
-        (
-            group["name"],
-            str(run["seed"]),
-            f"{group['seen']:,}",
-            f"{group['sent']:,}",
-            f"{group['touched']:,} ({_percent(group['touched'], group['seen'])})",
-            f"{group['refused_fingerprint']:,} "
-            f"({_percent(group['refused_fingerprint'], group['sent'])})",
-        )
-        for run, group in groups(runs, "lookalike")
+        "## What answers tell",
+        "A decision tree over single refusals (status, headers, body, delay, second of the minute) "
+        "that was trained on other accounts is to tell *refused because clustered* from *over my "
+        f"own limit*. It is right in {percent(answers['accuracy'])} ({percent(answers['low'])} to "
+        f"{percent(answers['high'])}) of {answers['refusals']} refusals, of which half are of each "
+        f"kind: {verdict}.",
     ]
-
-
-def speed_rows(runs: list[Run]) -> list[tuple[str, ...]]:
-    """One row for each scenario: medians over its seeds."""
-    by_name: dict[str, list[Run]] = defaultdict(list)
-    for run in runs:
-        by_name[run["scenario"]].append(run)
-    return [
-        (
-            name,
-            f"{median(run['accounts'] for run in same):,.0f}",
-            f"{median(run['exchanges'] for run in same):,.0f}",
-            f"{median(run['exchanges'] / run['session_s'] for run in same):,.0f}",
-            f"{median(run['session_s'] / run['wall_s'] for run in same):.0%}",
-            f"{median(run['peak_kb'] for run in same) / 1024:,.0f}",
-            f"{median((run['peak_kb'] - run['before_kb']) / run['accounts'] for run in same):,.1f}",
-        )
-        for name, same in by_name.items()
-    ]
-
-
-def plot(runs: list[Run], path: Path) -> None:
-    """Served share by hour for each campaign; refused share of each look-alike and the base."""
-    names = list(dict.fromkeys(group["name"] for _, group in groups(runs, "campaign")))
-    drawn = figure(4.0 * (len(names) + 1), 3.2)
-    axes = drawn.subplots(1, len(names) + 1, squeeze=False)[0]
-    for axis, name in zip(axes, names, strict=False):
-        for run, group in groups(runs, "campaign"):
-            if group["name"] == name:
-                colour = COLOURS[run["seed"] % len(COLOURS)]
-                axis.plot(_served_share(group), color=colour, label=f"seed {run['seed']}", lw=1.2)
-        axis.set(title=name, xlabel="hour", ylabel="served, share of the hour", ylim=(-0.03, 1.03))
-        axis.legend(frameon=False)
-    _bars(axes[-1], runs)
-    for axis in axes:
-        axis.set_axisbelow(True)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(color=FAINT, lw=0.5)
-    save(drawn, path)
-
-
-def groups(runs: list[Run], kind: str) -> list[tuple[Run, dict[str, Any]]]:
-    """All groups of a kind with the run that they were in."""
-    return [(run, group) for run in runs for group in run["groups"] if group["kind"] == kind]
-
-
-def _bars(axis: Any, runs: list[Run]) -> None:
-    shares = {
-        name: _sum(pooled, "touched") / max(1, _sum(pooled, "seen"))
-        for name, pooled in (
-            *_by_scenario(runs, "lookalike").items(),
-            ("unrelated", [group for _, group in groups(runs, "base")]),
-        )
-    }
-    axis.barh(list(shares), list(shares.values()), color=INK, height=0.5)
-    axis.set(title="wrongly refused", xlabel="share of accounts", xlim=(0, 1))
-
-
-def _served_share(group: dict[str, Any]) -> list[float]:
-    return [
-        served / sent if sent else float("nan")
-        for served, sent in zip(group["served_by_hour"], group["sent_by_hour"], strict=True)
-    ]
-
-
-def _by_scenario(runs: list[Run], kind: str) -> dict[str, list[dict[str, Any]]]:
-    pooled: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for run, group in groups(runs, kind):
-        pooled[run["scenario"]].append(group)
-    return pooled
-
-
-def _sum(pooled: Sequence[dict[str, Any]], name: str) -> int:
-    return sum(int(group[name]) for group in pooled)
-
-
-def _percent(part: float, whole: float) -> str:
-    return f"{part / whole:.1%}" if whole else "-"
-
-
-def _when(share: float | None, hours: float | None) -> str:
-    """A share with the hours it took; a campaign that was never stopped was served to the end."""
-    if hours is None:
-        return "never" if share is None else f"never ({share:.1%})"
-    return f"{share:.1%} in {hours:.1f} h"

@@ -4,114 +4,134 @@ The process is fresh for each run, so that its peak memory is the run's own.
 """
 
 import math
+import shutil
 import time
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from bench.campaigns.figures import figures
 from bench.campaigns.files import Setting, write_setting, write_truth
-from bench.campaigns.measures import HOUR_S, Group, Observer, contained_from
+from bench.campaigns.measures import MINUTE_S
+from bench.campaigns.open_loop import compare
+from bench.campaigns.plans import VARIANTS
 from bench.campaigns.stage import Job, Stage, Step, stage
+from bench.campaigns.stream import Event
+from bench.campaigns.watch import Watch
+from proxy.detect.detector import Detector
 from proxy.replay import Session
+from proxy.replay.inputs import settings_of
+from proxy.settings.detector import detector_options
+from proxy.settings.secrets import REPLAY_KEY, configured
 
 REPORT_EVERY = 500
-CLUSTER_EVENTS_EVERY_S = 60.0
+LOOK_EVERY_S = 60.0
 
 
 def play(job: Job, step: Step) -> dict[str, Any]:
-    """Run the job through a session and measure; returns plain values for the report."""
+    """Run the job through a session, measure, and let the baselines see the same world.
+
+    Returns plain values for the report.
+    """
     on = stage(job)
     setting = write_setting(job.folder, on.casts)
     write_truth(job.folder, on.casts, on.world)
-    groups = [Group(cast.name, cast.kind, len(cast.persons), cast.note) for cast in on.casts]
-    hours = math.ceil(max(cast.length_s for cast in on.casts) / HOUR_S)
-    observer = Observer(groups, on.world.start_s, hours)
+    minutes = math.ceil(max(cast.length_s for cast in on.casts) / MINUTE_S)
+    watch = Watch.over(on, minutes)
+    detector = _detector(job, setting)
     before_kb = peak_kb()
-    began_s = time.perf_counter()
-    busy_s = _replay(job, setting, on, observer, step)
-    wall_s = time.perf_counter() - began_s
-    sent = sum(group.sent for group in groups)
-    return {
-        "scenario": job.scenario,
-        "seed": job.seed,
-        "hours": hours,
-        "corpus": on.world.corpus.source,
-        "traces": on.world.traces.source,
-        "exchanges": sent,
-        "accounts": sum(group.accounts for group in groups),
-        "wall_s": wall_s,
+    began_s = time.process_time()
+    busy_s = _replay(job, setting, on, watch, detector, step)
+    all_s = time.process_time() - began_s
+    result = figures(job, on, watch) | {
+        "all_s": all_s,
         "session_s": busy_s,
         "peak_kb": peak_kb(),
         "before_kb": before_kb,
-        "clusters_stated": observer.clusters_stated(),
-        "daily_use": observer.ordinary_daily_use(),
-        "groups": [_summary(group, observer) for group in groups],
+        "state_bytes": len(detector.save()),
     }
+    if not job.keep:
+        shutil.rmtree(job.folder)
+    if job.baseline_days != 0 and job.law is None:
+        seen = minutes if job.baseline_days is None else round(job.baseline_days * 1440)
+        result["baselines"] = compare(job, result["daily_use"], min(minutes, seen), step)
+    return result
 
 
-def _replay(job: Job, setting: Setting, on: Stage, observer: Observer, step: Step) -> float:
-    """Feed the session; returns the seconds that were spent inside it."""
+def _detector(job: Job, setting: Setting) -> Detector:
+    """The detector of the settings, less what the variant leaves out."""
+    settings = settings_of(job.law or job.config, setting.geo)
+    keys = configured(settings, missing=REPLAY_KEY)
+    assert keys is not None
+    variant, options = VARIANTS[job.variant], detector_options(settings)
+    options = replace(options, without=frozenset(variant.without))
+    if variant.delay_s is not None:
+        options = replace(options, delay_s=variant.delay_s)
+    return Detector(keys.fingerprint, options)
+
+
+def _replay(
+    job: Job, setting: Setting, on: Stage, watch: Watch, detector: Detector, step: Step
+) -> float:
+    """Feed the session; returns the processor seconds that were spent inside it."""
     busy_s = 0.0
     next_look_s = on.world.start_s
-    traffic = on.traffic()
+    traffic, changes = on.traffic(), on.changes()
     unreported = 0
-    with Session(
-        config=job.config, accounts=setting.accounts, geo=[str(path) for path in setting.geo]
-    ) as session:
+    with ExitStack() as stack:
+        session = stack.enter_context(
+            Session(
+                config=job.law or job.config,
+                accounts=setting.accounts,
+                geo=[str(path) for path in setting.geo],
+                anonymizers=setting.anonymizers if job.law else None,
+                audit=job.audit,
+                audit_directory=job.folder / "audit",
+                detector=detector,
+            )
+        )
+        marks = _Marks(job.folder, stack)
         for event in traffic:
-            began_s = time.perf_counter()
+            while changes and changes[-1][0] <= event.line["ts"]:
+                session.add_account(changes.pop()[1])
+            began_s = time.thread_time()
             decision = session.exchange(event.line)
-            busy_s += time.perf_counter() - began_s
-            observer.saw(event, decision)
-            traffic.react(event, decision)
+            busy_s += time.thread_time() - began_s
+            watch.saw(event, decision)
+            if event.extraction:
+                marks.add(event)
+            for account in traffic.react(event, decision):
+                session.add_account(account)
             if event.line["ts"] >= next_look_s:
-                next_look_s = event.line["ts"] + CLUSTER_EVENTS_EVERY_S
-                for happened in session.cluster_events():
-                    observer.cluster_event(happened)
+                next_look_s = event.line["ts"] + LOOK_EVERY_S
+                watch.look(session, detector)
             unreported += 1
             if unreported == REPORT_EVERY:
                 step(unreported)
                 unreported = 0
+        began_s = time.thread_time()
+        session.advance(traffic.end_s)
+        busy_s += time.thread_time() - began_s
+        watch.look(session, detector)
     step(unreported)
     return busy_s
 
 
-def _summary(group: Group, observer: Observer) -> dict[str, Any]:
-    hours = range(observer.hours)
-    plain: dict[str, Any] = {
-        "name": group.name,
-        "kind": group.kind,
-        "note": group.note,
-        "accounts": group.accounts,
-        "sent": group.sent,
-        "served": group.served,
-        "slowed": group.slowed,
-        "refused_own": group.refused_own,
-        "refused_fingerprint": group.refused_fingerprint,
-        "seen": len(group.seen),
-        "touched": len(group.touched),
-        "sent_by_hour": [group.sent_by_hour[hour] for hour in hours],
-        "served_by_hour": [group.served_by_hour[hour] for hour in hours],
-    }
-    if group.kind == "campaign":
-        plain |= _stopped(group, observer)
-    return plain
+class _Marks:
+    """extraction.txt: ids of the exchanges that are marked, where any is."""
 
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._path = folder / "extraction.txt"
+        self._path.unlink(missing_ok=True)
+        self._stack = stack
+        self._file: TextIO | None = None
 
-def _stopped(group: Group, observer: Observer) -> dict[str, Any]:
-    """When the campaign was flagged and contained, and what it had been served by then."""
-    flagged = observer.flagged.get(group.name)
-    hour = contained_from(group.served_by_hour, observer.hours, observer.ordinary_daily_use())
-    before = [group.served_by_hour[at] for at in range(observer.hours if hour is None else hour)]
-    everyone = sum(len(other.touched) for other in observer.groups.values())
-    return {
-        "flagged_hours": (flagged[0] - observer.start_s) / HOUR_S if flagged else None,
-        "flagged_share": flagged[1] / group.sent if flagged else None,
-        "flagged_by": flagged[2] if flagged else None,
-        "contained_hours": hour,
-        "contained_share": sum(before) / group.sent if group.sent else 0.0,
-        "recall": len(group.touched) / len(group.seen) if group.seen else 0.0,
-        "precision": len(group.touched) / everyone if everyone else None,
-    }
+    def add(self, event: Event) -> None:
+        """Note a marked exchange."""
+        if self._file is None:
+            self._file = self._stack.enter_context(self._path.open("w", encoding="utf-8"))
+        self._file.write(event.line["id"] + "\n")
 
 
 def peak_kb() -> int:

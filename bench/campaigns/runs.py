@@ -12,6 +12,7 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bench.campaigns.kept import keep
 from bench.campaigns.stage import Job, write
 
 
@@ -26,7 +27,10 @@ class Message:
 
 
 def run_all(jobs: list[Job], workers: int, *, write_only: bool = False) -> list[dict[str, Any]]:
-    """Run all jobs, each in a fresh process, some at a time; results in the order of the jobs."""
+    """Run all jobs, each in a fresh process, some at a time; results in the order of the jobs.
+
+    Each result is also kept on disk as soon as it is there. RuntimeError says which run failed.
+    """
     context = multiprocessing.get_context("spawn")
     said: multiprocessing.Queue[Message] = context.Queue()
     waiting = list(enumerate(jobs))[::-1]
@@ -45,10 +49,12 @@ def run_all(jobs: list[Job], workers: int, *, write_only: bool = False) -> list[
             if message.error is not None:
                 for process in running.values():
                     process.terminate()
-                raise RuntimeError(f"{jobs[message.job].folder.name}: {message.error}")
+                raise RuntimeError(f"{jobs[message.job].name}: {message.error}")
             if message.result is not None:
                 results[message.job] = message.result
                 running.pop(message.job).join()
+                if not write_only:
+                    keep(jobs[message.job], message.result)
     return [results[number] for number in range(len(jobs))]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.campaigns.stream import Cast
 from bench.campaigns.world import World
@@ -17,10 +18,13 @@ class Scenario:
     per_day: float  # exchanges of one account
     days: float
     build: Callable[[World], Cast]
+    at_least: int = 4  # accounts, however small the scale
+    law: Path | None = None  # settings of its own, where the scenario is about law
 
     def exchanges(self, scale: float, days: float | None) -> float:
         """About how many exchanges it sends at a scale, cut to `days` if given."""
-        return self.accounts * scale * self.per_day * self.lasts(days)
+        accounts = max(self.at_least, self.accounts * scale)
+        return accounts * self.per_day * self.lasts(days)
 
     def lasts(self, days: float | None) -> float:
         """Its length in days, cut to `days` if given."""

@@ -6,7 +6,7 @@ of a campaign are replaced. Without decisions the stream is the open-loop record
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,10 +18,12 @@ Decision = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Reinforcement:
-    """New accounts that start to send, and an account that stops for good."""
+    """New accounts that start to send, an account that stops for good, and lines of the directory
+    that change because somebody paid with another card or moved."""
 
     persons: tuple[Person, ...] = ()
     retired: str | None = None
+    updated: tuple[Account, ...] = ()
 
 
 class Reaction(Protocol):
@@ -32,10 +34,23 @@ class Reaction(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Many:
+    """Accounts that are too many to hold, made again from their number at every pass."""
+
+    count: int
+    account: Callable[[int], Account]
+
+    def __iter__(self) -> Iterator[Account]:
+        return map(self.account, range(self.count))
+
+
 @dataclass(slots=True)
 class Cast:
-    """A group of accounts; `kind` is base, campaign or lookalike. `note` is what was drawn that a
-    reader of the figures should know."""
+    """A group of accounts; `kind` is base, campaign, lookalike, victim (honest accounts that a
+    campaign uses or imitates) or decoy (a campaign's throw-away accounts, which nobody needs to
+    find and nobody is sorry for). `note` is what was drawn that a reader of the figures should
+    know. `beside` are the victims and decoys that came with a campaign, which `campaign` names."""
 
     name: str
     kind: str
@@ -44,15 +59,30 @@ class Cast:
     reserves: list[Account] = field(default_factory=list)
     react: Reaction | None = None
     note: str = ""
+    harvest_begins_s: float | None = None  # None: with the world
+    beside: list["Cast"] = field(default_factory=list)
+    campaign: str = ""
+    more: Many | None = None  # accounts that no person of the cast stands for
+    changes: list[tuple[float, Account]] = field(default_factory=list)  # of the directory, by time
+
+    @property
+    def accounts(self) -> int:
+        """How many accounts it has; several of its persons may share one."""
+        named = len({person.persona.account for person in self.persons})
+        return named if self.more is None else self.more.count
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One exchange: whose it is and the line to send."""
+    """One exchange: whose it is and the line to send. `extraction` marks those of a campaign's
+    exchanges that are extraction, where its accounts serve honest work besides; it is not told in
+    the line."""
 
     cast: str
     persona: Persona
     line: Line
+    extraction: bool = False
+    expected: str = ""  # the verdict that the law asks for, where a scenario is about law
 
 
 class Traffic:
@@ -82,23 +112,26 @@ class Traffic:
                 continue
             self._sent += 1
             line = persona.line(self._sent, at_s)
+            extraction, expected = persona.extraction, persona.expected
             following = self._following(cast, persona, at_s)
             if following is None:
                 heapq.heappop(self._heap)
             else:
                 heapq.heapreplace(self._heap, (following, order, cast, persona))
-            yield Event(cast, persona, line)
+            yield Event(cast, persona, line, extraction, expected)
 
-    def react(self, event: Event, decision: Decision) -> None:
-        """Let whoever sent the event see the decision, as a client sees its answer."""
+    def react(self, event: Event, decision: Decision) -> tuple[Account, ...]:
+        """Let whoever sent the event see the decision, as a client sees its answer. Returns the
+        lines of the directory that change by it."""
         reaction = self._casts[event.cast].react
         change = reaction(event.persona, event.line, decision) if reaction else None
         if change is None:
-            return
+            return ()
         if change.retired is not None:
             self._retired.add(change.retired)
         for person in change.persons:
             self._enter(event.cast, person.persona)
+        return change.updated
 
     def _enter(self, cast: str, persona: Persona) -> None:
         at_s = self._following(cast, persona, self._start_s)

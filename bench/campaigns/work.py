@@ -1,7 +1,7 @@
 """What an account asks: kinds of work, each a function of the account's draws alone."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from bench.campaigns import texts
 from bench.campaigns.corpus import Corpus
@@ -13,6 +13,18 @@ REPLIES = (
 )  # fmt: skip
 
 
+@dataclass(slots=True)
+class Step:
+    """A tool that the model called, and what the tool said. `call` makes the call's id its own;
+    `said` is how the dialect writes it, kept because every later request sends it again."""
+
+    tool: str
+    arguments: dict[str, str]
+    result: str
+    call: str
+    said: list[dict[str, Any]] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """The content of one request. `turns` alternate between user and assistant."""
@@ -21,10 +33,16 @@ class Ask:
     system: str = ""
     tools: tuple[dict[str, object], ...] = ()
     code: bool = False  # whether the answer is as short as code completions are
+    user: str = ""  # the end user that the account names, if it serves others
+    model: str = ""  # asked for instead of the account's own
+    steps: tuple[Step, ...] = ()  # of the model since the last turn
+    signed: tuple[str, ...] = ()  # signatures of the reasoning before each of the model's turns
+    extraction: bool = False  # told to the truth, where an account serves honest work besides
 
 
 class Work(Protocol):
-    """A kind of work. Implementations keep no state but what they were made with."""
+    """A kind of work. Implementations keep no state but what they were made with; those that do
+    belong to one account, or say what they keep."""
 
     def ask(self, draw: Draw) -> Ask:
         """The content of the next request."""
@@ -63,6 +81,19 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
+class Popular:
+    """Rows of a public collection, the first of them pasted far more often than the last."""
+
+    rows: tuple[str, ...]
+    system: str = ""
+
+    def ask(self, draw: Draw) -> Ask:
+        """One row: ranks are log-uniform, which is Zipf's law."""
+        rank = int(len(self.rows) ** draw.unit())
+        return Ask((self.rows[rank - 1],), self.system)
+
+
+@dataclass(frozen=True, slots=True)
 class Templated:
     """Rows put into one of some templates; `in_system` sends the template as system prompt."""
 
@@ -91,6 +122,17 @@ class Mixed:
         return (self.second if draw.chance(self.share) else self.first).ask(draw)
 
 
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Work that the truth counts as extraction: of accounts that serve honest work besides."""
+
+    inner: Work
+
+    def ask(self, draw: Draw) -> Ask:
+        """A request of the inner work, marked."""
+        return replace(self.inner.ask(draw), extraction=True)
+
+
 # talk, a firm's support, pasted library prompts, test sets, batch jobs, code
 _MIX_AT = running((45.0, 16.0, 9.0, 5.0, 12.0, 13.0))
 
@@ -103,7 +145,7 @@ def ordinary(corpus: Corpus, draw: Draw) -> Work:
         case 1:
             return Rows(corpus.support, texts.firm(draw))
         case 2:
-            return Mixed(Talk(corpus), Rows(corpus.library), 0.5)
+            return Mixed(Talk(corpus), Popular(corpus.library), 0.5)
         case 3:
             return Rows(draw.pick(corpus.evals))
         case 4:

@@ -4,16 +4,19 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from bench.campaigns import clients, networks, work
+from bench.campaigns import clients, exits, habits, networks, society, work
 from bench.campaigns.corpus import Corpus
 from bench.campaigns.draw import Draw, digest
 from bench.campaigns.pace import DAY_S, Pace, Profile, profile
-from bench.campaigns.persona import MODELS, Persona
+from bench.campaigns.persona import MODELS, Line, Move, Persona
 from bench.campaigns.traces import Traces
 
 Account = dict[str, Any]
 START_S = 1_776_816_000.0  # 2026-04-22 00:00 UTC
-MAIL = ("mail.example", "post.example", "inbox.example", "letters.example", "web.example")
+MAIL = society.MAIL
+OWN_OR_NONE = ""
+NEW_MODEL = "m-next"
+RELEASE_DAYS = 5.0
 # Rates of a machine that is never tired, and of one that only looks like a person.
 STEADY = profile("steady", 600.0, [1.0] * 144, 0.9, 1.0)
 _HUMAN_HOURS: list[float] = [
@@ -24,7 +27,11 @@ HUMAN = profile("human", 3600.0, _HUMAN_HOURS, 1.9, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What every scenario of one run shares. `days` cuts longer scenarios short, or is None."""
+    """What every scenario of one run shares. `days` cuts longer scenarios short, or is None.
+
+    Without `relations`, what the directory says of a campaign's accounts (links, owners, times of
+    sign-up) is as unremarkable as it is of unrelated ones.
+    """
 
     seed: int
     scale: float
@@ -32,6 +39,7 @@ class World:
     corpus: Corpus
     traces: Traces
     start_s: float = START_S
+    relations: bool = True
 
     def draw(self, *names: object) -> Draw:
         """An independent stream of draws for this seed."""
@@ -40,6 +48,12 @@ class World:
     def accounts(self, at_full_scale: int, at_least: int = 4) -> int:
         """A number of accounts at this run's scale."""
         return max(at_least, round(at_full_scale * self.scale))
+
+    @property
+    def release_s(self) -> float:
+        """When the new model appears: on day 5, or half-way through a shorter run."""
+        days = RELEASE_DAYS if self.days is None else min(RELEASE_DAYS, self.days / 2)
+        return self.start_s + DAY_S * days
 
     def length_s(self, days: float) -> float:
         """How long a scenario of `days` lasts in this run, in seconds."""
@@ -60,13 +74,22 @@ def credential(account: str, seed: int) -> str:
 
 
 def directory_line(
-    account: str, key: str, place: str, created_at: float, tier: str, links: dict[str, str]
+    account: str,
+    key: str,
+    place: str,
+    created_at: float,
+    tier: str,
+    links: dict[str, str],
+    organization: str | None = OWN_OR_NONE,
 ) -> Account:
-    """One line of accounts.jsonl."""
+    """One line of accounts.jsonl. By default about half of the accounts declare an organization,
+    each its own."""
+    if organization == OWN_OR_NONE:
+        organization = society.organization(account)
     return {
         "account": account,
-        "organization": f"org-{account}",
-        "keys": [{"id": f"k-{account}", "sha256": sha256(key.encode()).hexdigest()}],
+        "organization": organization,
+        "keys": [_key(f"k-{account}", key)],
         "tier": tier,
         "status": "active",
         "created_at": round(created_at, 3),
@@ -78,31 +101,37 @@ def directory_line(
     }
 
 
+def _key(name: str, key: str) -> dict[str, str]:
+    return {"id": name, "sha256": sha256(key.encode()).hexdigest()}
+
+
 def tier(per_day: float) -> str:
     """The tier that fits a mean rate: heavy customers have asked for more."""
     return "free" if per_day < 20 else "build" if per_day < 1500 else "scale"
 
 
+def adoption(world: World, account: str) -> Move | None:
+    """When an unrelated account goes to the new model: half within weeks, some at once, or never.
+
+    A few try it beside the old one. Own draws, so that nothing else of the account depends on it.
+    """
+    draw = world.draw("adopts", account)
+    if draw.chance(0.5):
+        return None
+    eager = draw.chance(0.15)
+    lag_s = DAY_S * (draw.unit() if eager else draw.lognormal(9.0, 0.9))
+    share = 0.1 + 0.8 * draw.unit() if draw.chance(0.3) else 1.0
+    return Move(NEW_MODEL, world.release_s + lag_s, share)
+
+
 def ordinary_links(account: str, draw: Draw, place: str) -> dict[str, str]:
     """Relationship facts of an unrelated account: mostly its own, now and then shared."""
-    own_domain = draw.chance(0.35)
-    return {
-        "payment": f"pay-{digest('pay', account, draw.bits()):012x}",
-        "email_domain": f"{account}.example" if own_domain else draw.pick(MAIL),
-        "phone_prefix": f"{place} {draw.below(90) + 10}",
-        "signup_ip": networks.address(draw, place, "residential"),
-        "referrer": f"r-{draw.below(40)}",
-        "device": f"d-{draw.bits():016x}",
-    }
+    return society.links(account, draw, place)
 
 
-def ordinary_addresses(draw: Draw, place: str) -> networks.Fixed:
-    """Where an unrelated account calls from: machines in a cloud, or a home and a phone."""
-    if draw.chance(0.5):
-        count = 1 + draw.below(4)
-        return networks.Fixed(tuple(networks.address(draw, place, "hosting") for _ in range(count)))
-    phone = networks.address(Draw("carrier", place, draw.below(60)), place, "mobile")
-    return networks.Fixed((networks.address(draw, place, "residential"), phone))
+def ordinary_addresses(draw: Draw, place: str) -> networks.Addresses:
+    """Where an unrelated account calls from: machines in a cloud, a platform, or a home."""
+    return exits.ordinary(draw, place)
 
 
 def unrelated(
@@ -116,34 +145,56 @@ def unrelated(
     addresses: networks.Addresses | None = None,
     client: clients.Client | None = None,
     task: work.Work | None = None,
+    parameters: Line | None = None,
+    model: str | None = None,
     links: dict[str, str] | None = None,
+    organization: str | None = OWN_OR_NONE,
+    life: habits.Life | None = None,
+    keys: int = 1,
 ) -> Person:
-    """An account that nobody else runs. What a look-alike fixes is given, the rest is drawn."""
+    """An account that nobody else runs. What a look-alike fixes is given, the rest is drawn.
+
+    A link that is given as "" is one that the account does not have. `organization` is the
+    declared one, None for none; by default its own or none.
+    """
     place = place or networks.country(draw)
-    program = client or clients.ordinary(draw)
-    key = credential(account, world.seed)
-    age_s = DAY_S * (5 + draw.below(700))
+    habit = habits.habit(world.corpus, draw, client, task, parameters)
+    life = life or habits.ordinary_life(world.start_s, draw, place)
+    credentials = [credential(account, world.seed)]
+    credentials += [credential(f"{account}/{number}", world.seed) for number in range(1, keys)]
+    known = society.links(account, draw, place)
+    if advert := society.advert(draw, life.created_at):
+        known["referrer"] = advert
+    known |= links or {}
     line = directory_line(
         account,
-        key,
+        credentials[0],
         place,
-        world.start_s - age_s,
+        life.created_at,
         tier(per_day),
-        ordinary_links(account, draw, place) | (links or {}),
+        {name: value for name, value in known.items() if value},
+        organization,
     )
-    shift_s = networks.HOURS_EAST[place] * 3600.0 + DAY_S * draw.below(14)
+    line["keys"] += [
+        _key(f"k-{account}-{number}", key) for number, key in enumerate(credentials[1:], 1)
+    ]
+    version = draw.pick(habit.client.versions)
+    headers = [habit.client.render(version, key) for key in credentials]
     persona = Persona(
         account=account,
-        key=key,
-        client=program,
-        headers=program.render(draw.pick(program.versions), key),
-        addresses=addresses or ordinary_addresses(draw, place),
-        work=task or work.ordinary(world.corpus, draw),
-        pace=Pace(shape, per_day, world.start_s, shift_s, draw),
-        model=draw.pick(MODELS),
+        key=credentials[0],
+        client=habit.client,
+        headers=headers[0],
+        addresses=addresses or exits.ordinary(draw, place),
+        work=habit.work,
+        pace=habits.timing(world.start_s, draw, shape, per_day, place, life),
+        model=model or draw.pick(MODELS),
         stream=draw.chance(0.4),
         draw=draw,
         traces=world.traces,
+        move=adoption(world, account),
+        parameters=habit.parameters,
+        spare=tuple(headers[1:]),
     )
     return Person(line, persona)
 
@@ -167,6 +218,10 @@ def head(
     program = clients.ordinary(draw)
     key = credential(account, world.seed)
     place = draw.pick(places)
+    if not world.relations:
+        apart = world.draw("head", account)
+        links = ordinary_links(account, apart, place)
+        created_at = world.start_s - DAY_S * (5 + apart.below(700))
     shift_s = networks.HOURS_EAST[place] * 3600.0 + DAY_S * draw.below(7)
     shift_s += starts_s - world.start_s
     persona = Persona(

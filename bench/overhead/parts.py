@@ -21,8 +21,14 @@ from proxy.audit.format import Chain
 from proxy.audit.log import AuditLog
 from proxy.engine.judge import judge
 from proxy.engine.plan import plan
+from proxy.facts.behaviour_traits import behaviour_tokens
+from proxy.facts.client_traits import client_tokens
+from proxy.facts.clusters import IN_NO_CLUSTER
 from proxy.facts.directory import Directory
-from proxy.facts.fingerprints import tokens
+from proxy.facts.fingerprints import NOWHERE, fingerprints
+from proxy.facts.network_traits import Place, network_tokens
+from proxy.facts.prompt_traits import prompt_tokens
+from proxy.facts.relations import Relations
 from proxy.model.account import Caller
 from proxy.model.decision import Decision
 from proxy.model.exchange import Arrival, Asked, Surface
@@ -31,7 +37,7 @@ from proxy.model.record import Record
 from proxy.model.usage import Outcome
 from proxy.model.verdict import Durability
 from proxy.pipeline.pipeline import Pipeline
-from proxy.pipeline.weigh import Lookups, Weighed, gather
+from proxy.pipeline.weigh import Lookups, Weighed, gather, place_of
 from proxy.policy.candidates import CandidateIndex
 from proxy.settings.assemble import assemble
 from proxy.settings.load import load
@@ -43,7 +49,10 @@ from proxy.wire.response import ResponseReader
 BUDGET_US = {
     "parse, identity": 10.0,
     "geography": 10.0,
-    "inline fingerprints": 20.0,
+    "fingerprints: network": 1.0,
+    "fingerprints: client": 3.0,
+    "fingerprints: prompt": 15.0,
+    "fingerprints: behaviour": 1.0,
     "plan + judge": 60.0,
     "store, take and settle": 15.0,
     "records, hashing, fsync": 35.0,
@@ -58,7 +67,6 @@ START_NS = 1_776_816_000_000_000_000
 ANSWER_NS = 2_000_000
 ANSWER_BODY = ANSWER.partition(HEAD_END)[2]
 
-Tokens = tuple[tuple[str, str], ...]
 Corrections = tuple[Correction, ...]
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -195,9 +203,9 @@ class Parts:
     def judged(self) -> list[Judged]:
         """Everything from the parsed request to the settled answer, part by part."""
         known = self.watch.time("parse, identity", self._known, self.arrivals)
-        self.watch.time("geography", self._place, self.arrivals)
-        self.watch.time("inline fingerprints", self._print, [one.asked for one in known])
-        self._facts(known)
+        places = self.watch.time("geography", self._place, self.arrivals)
+        self._print(known, places)
+        self._facts(known, places)
         weighed = [
             self.pipeline.weigh(arrival, one.surface, one.who)
             for arrival, one in zip(self.arrivals, known, strict=True)
@@ -262,35 +270,50 @@ class Parts:
         assert isinstance(asked, Asked)
         return Known(surface, who, asked)
 
-    def _place(self, arrival: Arrival) -> None:
-        address = arrival.client_ip or ""
-        self.pipeline.places.country(address)
-        self.pipeline.anonymizers.kind(address, self.pipeline.places.asn(address))
+    def _place(self, arrival: Arrival) -> Place:
+        return place_of(arrival.client_ip, self.pipeline.places, self.pipeline.anonymizers)
 
-    def _print(self, asked: Asked) -> Tokens:
-        made = tokens(asked.prompt, FINGERPRINT_KEY)
-        for trait, token in made:
-            if trait == "template":
-                self.pipeline.index.template_accounts(token)
-        return made
+    def _print(self, known: list[Known], places: list[Place]) -> None:
+        """Time the fingerprints, family by family."""
+        key, watch = FINGERPRINT_KEY, self.watch
+        watch.time("fingerprints: network", lambda place: network_tokens(place, key), places)
+        watch.time(
+            "fingerprints: client",
+            lambda arrival: client_tokens(arrival.headers, arrival.ja4, key),
+            self.arrivals,
+        )
+        asked = [one.asked for one in known]
+        watch.time("fingerprints: prompt", lambda one: prompt_tokens(one.prompt, key), asked)
+        watch.time("fingerprints: behaviour", lambda one: behaviour_tokens(one, key), asked)
 
-    def _facts(self, known: list[Known]) -> None:
+    def _facts(self, known: list[Known], places: list[Place]) -> None:
         """Time `gather` with look-ups that cost nothing: they have a part of their own."""
-        printed = [tokens(one.asked.prompt, FINGERPRINT_KEY) for one in known]
+        printed = [
+            fingerprints(arrival, one.asked, NOWHERE, FINGERPRINT_KEY)
+            for arrival, one in zip(self.arrivals, known, strict=True)
+        ]
+        relations = Relations(FINGERPRINT_KEY)
         free = Lookups(
-            country=lambda _: "DE",
-            asn=lambda _: 64_500,
-            anonymizer=lambda _address, _asn: None,
             template_accounts=lambda _: {},
             model_group=lambda model: model,
-            cluster=lambda _: {},
+            cluster=lambda _described, _tokens: IN_NO_CLUSTER,
             expected_output=lambda _model, _surface: None,
             input_factor=lambda _model, _surface: 1.0,
         )
 
         def gathered(number: int) -> None:
             one = known[number]
-            gather(self.arrivals[number], one.surface, one.asked, one.who, printed[number], free)
+            described = relations.of(one.who.account)
+            gather(
+                self.arrivals[number],
+                one.surface,
+                one.asked,
+                one.who,
+                described,
+                printed[number],
+                places[number],
+                free,
+            )
 
         self.watch.time("facts put together", gathered, range(len(known)))
 

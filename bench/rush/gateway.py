@@ -97,6 +97,7 @@ def _write(
         "workers": workers,
         "server": {"listen": f"{HOST}:{port}", "drain_s": 1.0},
         "admin": {"listen": f"{HOST}:{free_port()}"},
+        "detector": {"enabled": False},
         "upstreams": {"openai": {"url": upstream, "credential_env": "RUSH_UPSTREAM_KEY"}},
     }
     config = folder / "gauger.yaml"

@@ -114,6 +114,7 @@ def _write(folder: Path, accounts: Iterable[tuple[str, str]], openai: str, anthr
         "state_dir": "state",
         "server": {"listen": "127.0.0.1:0", "drain_s": 0.5},
         "admin": {"listen": "127.0.0.1:0"},
+        "detector": {"enabled": False},
         "upstreams": {"openai": api | {"url": openai}, "anthropic": api | {"url": anthropic}},
     }
     config = folder / "gauger.yaml"

@@ -13,7 +13,7 @@ from bench.campaigns import corpus, traces
 from bench.campaigns.stage import Job
 from bench.campaigns.world import World
 
-CONFIG = Path(__file__).parents[2] / "bench" / "campaigns" / "gauger.yaml"
+CONFIG = Path(__file__).parents[2] / "policies" / "examples" / "containment" / "gauger.yaml"
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,7 @@ def world(own_corpus: corpus.Corpus, own_traces: traces.Traces) -> World:
 @pytest.fixture
 def job(tmp_path: Path) -> Callable[..., Job]:
     def made(scenario: str, seed: int = 1, *, days: float = 0.1, out: str = "out") -> Job:
-        return Job(scenario, seed, 0.002, days, 1.0, None, tmp_path / out, CONFIG)
+        return Job(scenario, seed, 0.002, days, 0.2, None, tmp_path / out, CONFIG)
 
     return made
 

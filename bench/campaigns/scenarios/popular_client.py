@@ -1,10 +1,11 @@
 """popular-client: unrelated accounts that all use one program.
 
-At scale 1: 10,000 accounts with an identical system prompt, tools, headers and JA4; what they ask
-is their own. Their sizes are skewed as those of any customers.
+At scale 1: 10,000 accounts with an identical system prompt, tools, parameters, headers and JA4;
+what they ask is their own. Their sizes are skewed as those of any customers.
 """
 
 from bench.campaigns.clients import CLIENTS
+from bench.campaigns.harnesses import tool
 from bench.campaigns.scenario import Scenario
 from bench.campaigns.stream import Cast
 from bench.campaigns.work import Talk
@@ -13,6 +14,8 @@ from bench.campaigns.world import World, unrelated
 NAME = "popular-client"
 ACCOUNTS, PER_DAY, DAYS = 10_000, 20.0, 14.0
 MOST_PER_DAY = 1_200.0
+PARAMETERS = {"max_tokens": 8192, "temperature": 1}
+MODEL, AS_SHIPPED = "m-large", 0.7  # of the users leave the program's model as it is
 
 SYSTEM = (
     "You are Fieldhand, a helper that works in the user's terminal. You read files, run commands "
@@ -22,19 +25,12 @@ SYSTEM = (
     "user asks for something that has nothing to do with code, simply help."
 )
 
-
-def _tool(name: str, what: str, *fields: str) -> dict[str, object]:
-    properties = {field: {"type": "string"} for field in fields}
-    schema = {"type": "object", "properties": properties, "required": list(fields)}
-    return {"name": name, "description": what, "parameters": schema}
-
-
 TOOLS = (
-    _tool("read_file", "Read a file of the project.", "path"),
-    _tool("write_file", "Write a file of the project.", "path", "content"),
-    _tool("run", "Run a command in the project's folder.", "command"),
-    _tool("search", "Search the project for a pattern.", "pattern", "folder"),
-    _tool("ask_user", "Ask the user a question.", "question"),
+    tool("read_file", "Read a file of the project.", "path"),
+    tool("write_file", "Write a file of the project.", "path", "content"),
+    tool("run", "Run a command in the project's folder.", "command"),
+    tool("search", "Search the project for a pattern.", "pattern", "folder"),
+    tool("ask_user", "Ask the user a question.", "question"),
 )
 
 
@@ -58,6 +54,8 @@ def build(world: World) -> Cast:
                 per_day=per_day,
                 client=CLIENTS["fieldhand"],
                 task=task,
+                parameters=PARAMETERS,
+                model=MODEL if draw.chance(AS_SHIPPED) else None,
             )
         )
     return Cast(NAME, "lookalike", persons, length_s)
