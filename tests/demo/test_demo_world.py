@@ -8,8 +8,8 @@ from proxy.demo.run import policies
 from proxy.demo.traffic import POPULAR, QUESTIONS, TEMPLATE, WORDS
 from proxy.demo.world import ACCOUNTS, HYDRA, ISLANDER, ORDINARY, Places, write
 from proxy.facts.directory import Directory
-from proxy.facts.fingerprints import skeleton
 from proxy.facts.places import Places as Geography
+from proxy.facts.skeleton import skeleton
 from proxy.policy.load import load as load_policy
 from proxy.settings.load import load as load_settings
 

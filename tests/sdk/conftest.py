@@ -225,6 +225,6 @@ def _write(directory: Path, listen: str, admin: str, upstream: str) -> None:
         "upstreams": {"openai": dict(of_upstream), "anthropic": dict(of_upstream)},
         "trusted_peers": ["127.0.0.0/8"],
         "geo": {"databases": ["country.mmdb"]},
-        "detector": {"step_s": 0.05},
+        "detector": {"step_s": 0.05, "enabled": False},
     }
     (directory / "gauger.yaml").write_text(yaml.safe_dump(settings))
