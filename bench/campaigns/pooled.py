@@ -74,6 +74,11 @@ class Campaign:
         beside = [group for run in self.runs for group in run["groups"] if group["kind"] == "base"]
         return total(beside, "touched"), total(beside, "seen")
 
+    @property
+    def compared(self) -> bool:
+        """Whether baselines ran beside it at all."""
+        return any(run.get("baselines") for run in self.runs)
+
     def better_baselines(self) -> list[str]:
         """Baselines that served less of the whole campaign, or touched fewer unrelated accounts
         while the campaign was contained by them in as many runs."""

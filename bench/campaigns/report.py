@@ -153,7 +153,7 @@ def _short(runs: list[Run]) -> str:
         f"- Unrelated accounts touched: {n['touched']} of {n['unrelated']:,}.\n"
         f"- Look-alikes of which anybody was refused: {looks}.\n"
         f"- Campaigns in which no baseline does better in anything: {n['beaten']} of "
-        f"{n['campaigns']}."
+        f"{n['compared']} in which baselines ran."
     )
 
 

@@ -230,7 +230,9 @@ def verdicts(*runs):
 def test_the_goals_are_met_only_if_every_seed_meets_all_of_them():
     base = line("base", "base", sent=900)
     good = run_of(campaign(999), base)
-    assert verdicts(good)[-1] == "met"
+    assert verdicts(good)[-2:] == ("not run", "met, baselines apart")
+    beaten = run_of(campaign(999), base, baselines={"minhash": rival(1000, 0)})
+    assert verdicts(beaten)[-2:] == ("none", "met")
     row = verdicts(good, run_of(campaign(1000), base, seed=2))
     assert (row[2], row[4], row[5], row[-1]) == ("1 of 2", "2 of 2", "0 of 100", "missed")
     assert verdicts(run_of(campaign(10, recall=0.99), base))[-1] == "missed"
