@@ -1,6 +1,6 @@
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from proxy.policy.problem import Problem, ProblemsError
@@ -142,6 +142,8 @@ def test_every_character_of_a_written_text_is_found_again(
         allow_unicode=True,
         Dumper=yaml.CSafeDumper,
     )
+    # libyaml folds lines that begin with a space, and then reads a line break back itself.
+    assume(style != ">" or yaml.safe_load(text)["k"][0]["match"] == value)
     document = parse("p.yaml", text.encode())
     path: Path = ("k", 0, "match")
     assert document.data["k"][0]["match"] == value
