@@ -106,18 +106,6 @@ class DetectedIndex(msgspec.Struct, frozen=True):
             shows += said >= SHOWN
         return shows >= 2 and total >= signature.bar + NEWCOMER_MORE
 
-    def pack(self) -> bytes:
-        """The index as bytes."""
-        return msgspec.msgpack.encode(self)
-
-    @classmethod
-    def unpack(cls, data: bytes) -> "DetectedIndex":
-        """The index that `pack` gave. msgspec.DecodeError for anything else."""
-        return _decode(data)
-
-
-_decode = msgspec.msgpack.Decoder(DetectedIndex).decode
-
 
 def nobody(ordinary: Mapping[str, int]) -> DetectedIndex:
     """The index where there is no cluster."""

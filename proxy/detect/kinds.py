@@ -57,8 +57,6 @@ WHEREABOUTS = frozenset({Trait.COUNTRY, Trait.ASN})
 
 # Of an exchange's user turn: what a template in it leaves behind.
 CONTENT = frozenset({Trait.TEMPLATE, Trait.OPENING, Trait.CLOSING, Trait.EXACT, Trait.SHINGLE})
-# How many tokens of a kind one exchange has at most.
-PER_EXCHANGE = {Trait.SHINGLE: 12, Trait.SYSTEM_SHINGLE: 8}
 
 
 class Kinds:

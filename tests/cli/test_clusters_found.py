@@ -16,7 +16,7 @@ cluster  state    score  accounts  families                     opened          
 c-7f3a   growing   0.97       340  network prompt relationship  2026-04-22 00:00  2026-04-23 06:00  -
 c-0c42   quiet     0.61         4  network prompt relationship  2026-04-22 00:00  2026-04-23 06:00  -
 2 clusters of 344 accounts
-"""  # noqa: E501
+"""  # noqa: E501 (as a wide terminal shows it)
 
 SHOWN = """\
 c-7f3a  growing, score 0.97, 340 accounts
@@ -55,7 +55,7 @@ members, the surest first
 
 sample skeletons
   none are kept: text of prompts never leaves the gateway by itself
-"""  # noqa: E501
+"""  # noqa: E501 (as a wide terminal shows it)
 
 
 def ran(*arguments: object) -> tuple[int, str]:

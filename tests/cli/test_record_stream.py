@@ -28,7 +28,7 @@ def recorded(tmp_path: Path, *messages: dict[str, Any]) -> tuple[list[str], list
     options = RecordOptions(tmp_path / "t.jsonl", Path("none"), for_s=5)
     joiner, told = Joiner(), Told()
     with RecordingFiles(options.out, rotate_bytes=None, limit_bytes=10**9) as files:
-        _listen(stream, options, joiner, told, files, None)  # type: ignore[arg-type]
+        _listen(stream, options, joiner, told, files, None)  # type: ignore[arg-type]  # any stream of bytes
         left = [*joiner.rest()]
     return sorted(json.loads(text)["id"] for text in left), told.problems
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from proxy.detect.detector import Detector
+from proxy.gateway.detecting.chunks import packed
 from proxy.model.sighting import Described, Sighting
 from proxy.model.trait import Trait
 from tests.detect.conftest import token_of
@@ -164,7 +165,7 @@ def test_thousands_of_accounts_in_one_cluster_are_one_cluster_and_a_bounded_inde
     largest = max(detector.clusters(), key=lambda one: one.cluster.accounts)
     assert members(largest) <= names(crowd)
     assert largest.cluster.accounts > 2_000
-    assert len(index.pack()) < 1_000 * largest.cluster.accounts
+    assert len(packed(index)) < 1_000 * largest.cluster.accounts
     assert sum(len(one.why) for one in largest.evidence) < 2_000
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.detect.detector import Detector
 from proxy.detect.options import DetectorOptions
+from proxy.gateway.detecting.chunks import packed
 from proxy.model.sighting import Described, Sighting
 from proxy.model.trait import Trait
 from tests.detect.conftest import token_of
@@ -122,12 +123,12 @@ def test_a_step_takes_effect_after_the_delay_and_not_before():
 
 def test_an_index_does_not_change_between_steps_nor_after_it_was_handed_out():
     world = planted()
-    index, packed = world.index, world.index.pack()
+    index, before = world.index, packed(world.index)
 
     assert world.detector.advance((world.to_s + HOUR) * S) is index
     world.go_on(days=0.5)
     assert world.index is not index
-    assert index.pack() == packed
+    assert packed(index) == before
 
 
 def test_the_same_key_gives_the_same_clusters_and_events_to_the_byte():
